@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -72,14 +73,14 @@ func fetch(cache, dir string) error {
 		Version(version).Port(uint32(port)).
 		CachePath(filepath.Join(scratch, "archive")).
 		RuntimePath(filepath.Join(scratch, "runtime")).
-		DataPath(data).BinariesPath(dir)).Start()
+		DataPath(data).BinariesPath(dir).Logger(io.Discard)).Start()
 	if _, err := os.Stat(filepath.Join(dir, "bin", "postgres")); err != nil {
 		return fmt.Errorf("fetching PostgreSQL %s: %w", version, errors.Join(startErr, err))
 	}
 	return readableByAll(dir)
 }
 
-// readableByAll lets the unprivileged uid run what root unpacked.
+// readableByAll lets the unprivileged account run what root unpacked.
 func readableByAll(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
@@ -98,7 +99,7 @@ func readableByAll(dir string) error {
 }
 
 // cacheDir is .tools/postgres of the module we run in, or a directory beside the
-// temporary files when the unprivileged uid could not reach into the module.
+// temporary files when the unprivileged account could not reach into the module.
 func cacheDir() (string, error) {
 	dir := filepath.Join(os.TempDir(), "writ-postgres-"+strconv.Itoa(os.Geteuid()))
 	if root, ok := moduleRoot(); ok && (os.Geteuid() != 0 || reachable(root)) {

@@ -4,7 +4,7 @@
 // free port on the loopback address and nothing left behind after Stop.
 //
 // The server refuses to run as root, and so does initdb; under root both run as
-// an unprivileged uid that owns the data directory.
+// an unprivileged account that owns the data directory.
 package pgtest
 
 import (
@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,10 +33,9 @@ const (
 	// superuser owns every database of the server. Local connections on the
 	// loopback address need no password: the server holds synthetic people only.
 	superuser = "writ"
-	// unprivileged is the uid and gid that run the server when we are root. It is
-	// above the ranges that systems hand out and below "nobody", so that no
-	// file of the machine belongs to it.
-	unprivileged = 64117
+	// unprivileged is the account that runs the server when we are root: initdb
+	// insists on a uid that the machine has a name for.
+	unprivileged = "nobody"
 	// readyWithin bounds the wait for the first connection.
 	readyWithin = 60 * time.Second
 )
@@ -72,30 +72,39 @@ func StartOn(ctx context.Context, port int) (*Server, error) {
 }
 
 func start(ctx context.Context, binaries, root string, port int) (*Server, error) {
-	if os.Geteuid() == 0 {
-		if err := os.Chown(root, unprivileged, unprivileged); err != nil {
-			return nil, fmt.Errorf("handing the PostgreSQL data directory to uid %d: %w", unprivileged, err)
+	as, err := account()
+	if err != nil {
+		return nil, err
+	}
+	if as != nil {
+		if err := os.Chown(root, int(as.Uid), int(as.Gid)); err != nil {
+			return nil, fmt.Errorf("handing the PostgreSQL data directory to %s: %w", unprivileged, err)
 		}
 	}
+	command := func(ctx context.Context, name string, args ...string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, filepath.Join(binaries, "bin", name), args...)
+		cmd.Dir = root
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "TZ=UTC", "LC_ALL=C"}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+		return cmd
+	}
 	data := filepath.Join(root, "data")
-	initdb := command(ctx, binaries, root, "initdb", "-D", data, "-U", superuser, "-A", "trust",
+	initdb := command(ctx, "initdb", "-D", data, "-U", superuser, "-A", "trust",
 		"-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("running initdb: %w: %s", err, lastLine(out))
 	}
 	if port == 0 {
-		var err error
 		if port, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
 	s := &Server{root: root, port: port, log: &bytes.Buffer{}}
 	// Durability is of no use to a server whose data ends with the test.
-	postgres := command(context.WithoutCancel(ctx), binaries, root, "postgres", "-D", data,
+	postgres := command(context.WithoutCancel(ctx), "postgres", "-D", data,
 		"-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(port), "-c", "unix_socket_directories=",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 	postgres.Stdout, postgres.Stderr = s.log, s.log
-	var err error
 	if s.process, err = child.Start(postgres); err != nil {
 		return nil, err
 	}
@@ -105,24 +114,33 @@ func start(ctx context.Context, binaries, root string, port int) (*Server, error
 	return s, nil
 }
 
-// command is a PostgreSQL program run where, and as whom, it may run.
-func command(ctx context.Context, binaries, dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(binaries, "bin", name), args...)
-	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TZ=UTC", "LC_ALL=C"}
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivileged, Gid: unprivileged}}
+// account is whom the server runs as: nil for ourselves, the unprivileged account under root.
+func account() (*syscall.Credential, error) {
+	if os.Geteuid() != 0 {
+		return nil, nil
 	}
-	return cmd
+	u, err := user.Lookup(unprivileged)
+	if err != nil {
+		return nil, fmt.Errorf("finding an account to run PostgreSQL under, as root may not: %w", err)
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading the uid of %s: %w", unprivileged, err)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("reading the gid of %s: %w", unprivileged, err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	for {
-		conn, err := pgx.Connect(ctx, s.DSN())
+		err := s.answers(ctx)
 		if err == nil {
-			return conn.Close(ctx)
+			return nil
 		}
 		select {
 		case <-s.process.Done():
@@ -133,6 +151,23 @@ func (s *Server) ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// answers reports whether our server, and not another one on the same port, takes connections.
+func (s *Server) answers(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.DSN())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var data string
+	if err := conn.QueryRow(ctx, "SHOW data_directory").Scan(&data); err != nil {
+		return err
+	}
+	if data != filepath.Join(s.root, "data") {
+		return errors.New("another server has the port")
+	}
+	return nil
 }
 
 // DSN is the connection string of the server's first database.
