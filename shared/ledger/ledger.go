@@ -1,0 +1,254 @@
+// Package ledger holds what Writ must not forget: requests, sealed subjects,
+// visits, events, holds, tokens and suppressions. The records are here; the
+// stores are dynamo (the product's) and memory (for tests of stages), and
+// ledgertest is the one suite that both pass. State moves only by conditional
+// writes.
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+)
+
+// The errors of every store. They are compared with errors.Is.
+var (
+	ErrNotFound = errors.New("not found in the ledger")
+	ErrExists   = errors.New("already in the ledger")
+	ErrConflict = errors.New("changed in the ledger since it was read")
+	ErrStale    = errors.New("the run or the lease is not the current one")
+	ErrLeased   = errors.New("another worker holds the lease")
+	ErrSettled  = errors.New("the visit is settled")
+	ErrHeld     = errors.New("a legal hold applies")
+	ErrNotReady = errors.New("the request is not verified, or is restricted, withdrawn or closed")
+	ErrExpired  = errors.New("the token has expired")
+	ErrUsed     = errors.New("the token was used before")
+	ErrAttempts = errors.New("too many wrong codes")
+)
+
+// Request is one demand with one clock. It holds nothing that names the
+// person: that is in SealedSubject.
+type Request struct {
+	ID       dsr.RequestID    `json:"id"`
+	Version  int64            `json:"version"` // raised by every Save; a Save of an older version is ErrConflict
+	Company  string           `json:"company"`
+	Channel  string           `json:"channel"` // form
+	Status   dsr.Status       `json:"status"`
+	Rights   []dsr.Right      `json:"rights"`
+	Country  string           `json:"country"` // ISO 3166-1 alpha-2, or "" for not said
+	Language string           `json:"language"`
+	Clock    []dsr.ClockEvent `json:"clock"`
+	DueAt    time.Time        `json:"due_at"`
+
+	Run        int       `json:"run"`         // the current run; raised by the write before each start
+	FailedRuns int       `json:"failed_runs"` // runs that the sweep had to replace; at most three new ones
+	ProofDue   time.Time `json:"proof_due"`   // until when the person can prove and confirm
+	CodeHash   string    `json:"code_hash"`   // keyed hash of the code that the form's answer page showed
+	RemindedAt time.Time `json:"reminded_at,omitzero"`
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	ErasingAt  time.Time `json:"erasing_at,omitzero"` // first destructive act: from here on no withdrawal
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
+	ClosedAt   time.Time `json:"closed_at,omitzero"`
+
+	Restricted bool              `json:"restricted,omitempty"` // nothing destructive while set
+	MergedInto dsr.RequestID     `json:"merged_into,omitempty"`
+	Owner      string            `json:"owner,omitempty"`       // role that must act while NeedsAttention
+	Reason     string            `json:"reason,omitempty"`      // closed word: why it needs attention or was closed
+	SealedWait []byte            `json:"sealed_wait,omitempty"` // ciphertext of the machine's task token of VerifyChallenge
+	Planned    bool              `json:"planned,omitempty"`     // the visits are written
+	Bundle     *Bundle           `json:"bundle,omitempty"`
+	Notices    map[string]Notice `json:"notices,omitempty"`   // by kind and sequence, for example "challenge#1", "answer#1"
+	HeadMACs   map[string]string `json:"head_macs,omitempty"` // closing head of each chain, MACed by KMS
+}
+
+// Allows reports whether destructive work may go on for this run: the rule
+// that BeginErasing enforces in one transaction.
+func (r Request) Allows(run int) bool {
+	return r.Run == run && !r.VerifiedAt.IsZero() && !r.Restricted && (r.Status == dsr.Running || r.Status == dsr.Answered)
+}
+
+// Bundle is the archive a person may download.
+type Bundle struct {
+	Files       []BundleFile `json:"files"`
+	Rows        int          `json:"rows"`
+	BuiltAt     time.Time    `json:"built_at"`
+	DeliveredAt time.Time    `json:"delivered_at,omitzero"` // the 14 days start here
+	Due         time.Time    `json:"due,omitzero"`          // deleted after this
+	Downloads   int          `json:"downloads"`
+	DeletedAt   time.Time    `json:"deleted_at,omitzero"`
+}
+
+// BundleFile is one ZIP of the bundle, at most 2 GiB.
+type BundleFile struct {
+	Key    string `json:"key"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// Notice is one mail to the person.
+type Notice struct {
+	SentAt    time.Time `json:"sent_at"`
+	MessageID string    `json:"message_id"` // the mail service's id: a bounce names it
+	BouncedAt time.Time `json:"bounced_at,omitzero"`
+}
+
+// SealedSubject is the person of a request: ciphertext and the wrapped data key
+// that opens it. Deleting it makes all that was sealed with the key unreadable.
+type SealedSubject struct {
+	RequestID  dsr.RequestID `json:"request_id"`
+	WrappedKey []byte        `json:"wrapped_key"`
+	Ciphertext []byte        `json:"ciphertext"`
+}
+
+// Purpose binds a token to one thing it can do.
+type Purpose string
+
+// The purposes. Confirm and Disown act once; the others open a page and are
+// guarded by a mailed code.
+const (
+	TokenConfirm  Purpose = "confirm"
+	TokenDisown   Purpose = "disown"
+	TokenStatus   Purpose = "status"
+	TokenDownload Purpose = "download"
+	TokenTask     Purpose = "task"
+)
+
+// Token is a link's secret at rest: only the SHA-256 of the secret is kept.
+type Token struct {
+	Hash      string        `json:"hash"`
+	RequestID dsr.RequestID `json:"request_id"`
+	Purpose   Purpose       `json:"purpose"`
+	Task      string        `json:"task,omitempty"` // TokenTask: "<system>#<phase>"
+	CreatedAt time.Time     `json:"created_at"`
+	Due       time.Time     `json:"due"` // checked on every read: the table's own expiry comes late
+	UsedAt    time.Time     `json:"used_at,omitzero"`
+	CodeHash  string        `json:"code_hash,omitempty"` // keyed hash of a second, mailed code
+	CodeDue   time.Time     `json:"code_due,omitzero"`
+	Attempts  int           `json:"attempts"` // wrong codes so far
+}
+
+// Hold is a legal hold: while it exists nothing under its key is erased.
+type Hold struct {
+	Key    string    `json:"key"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// The keys a hold can be placed under. They can be computed from the request
+// and the plan alone, so that one transaction can check them all.
+func HoldOnSubject(identityHash string) string { return "HOLD#subject#" + identityHash }
+
+// HoldOnCategory is the key of a hold on a data category of all people.
+func HoldOnCategory(category string) string { return "HOLD#category#" + category }
+
+// HoldOnRequest is the key of a hold on one request.
+func HoldOnRequest(id dsr.RequestID) string { return "HOLD#request#" + string(id) }
+
+// Store names the methods every store has; ledgertest runs on it. Stages
+// declare the few they use.
+type Store interface {
+	// CreateRequest writes the request, its sealed subject and the first event
+	// of its chain in one transaction; ErrExists if the id is taken.
+	CreateRequest(ctx context.Context, r Request, s SealedSubject, first dsr.Event) error
+	// Request reads consistently; ErrNotFound.
+	Request(ctx context.Context, id dsr.RequestID) (Request, error)
+	// SaveRequest writes r if its Version is the stored one and raises it; ErrConflict.
+	SaveRequest(ctx context.Context, r Request) error
+	// OpenRequests calls f for every request in the OPEN index, earliest due date first.
+	OpenRequests(ctx context.Context, f func(Request) error) error
+
+	// Subject reads a sealed subject; ErrNotFound after its key was destroyed.
+	Subject(ctx context.Context, id dsr.RequestID) (SealedSubject, error)
+	// DeleteSubject destroys the wrapped key and the ciphertext. Idempotent.
+	DeleteSubject(ctx context.Context, id dsr.RequestID) error
+	// ClaimIdentity records that id is the open, verified request of the person
+	// with this keyed hash, and returns the request that holds the claim: id
+	// itself, or the earlier one.
+	ClaimIdentity(ctx context.Context, hash string, id dsr.RequestID) (dsr.RequestID, error)
+	// ReleaseIdentity gives the claim up if id holds it. Idempotent.
+	ReleaseIdentity(ctx context.Context, hash string, id dsr.RequestID) error
+
+	// PlanVisits writes the visits that are not there yet and leaves the others alone.
+	PlanVisits(ctx context.Context, visits []dsr.Visit) error
+	// Visits reads all visits of a request, ordered by task.
+	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
+	// Visit reads one; ErrNotFound.
+	Visit(ctx context.Context, id dsr.RequestID, task string) (dsr.Visit, error)
+	// TakeVisit leases the visit until the given time and raises its fence, in
+	// one transaction with the check that run is the request's current run:
+	// ErrStale, ErrLeased, ErrSettled (with the settled visit), ErrNotFound.
+	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+	// BeginErasing writes VisitErasing with the lease's fence, and ErasingAt on
+	// the request, in one transaction that checks: the fence and the run are
+	// current, Request.Allows holds, no hold exists under any of holdKeys.
+	// ErrStale, ErrNotReady, ErrHeld.
+	BeginErasing(ctx context.Context, v dsr.Visit, holdKeys []string, now time.Time) error
+	// SaveVisit writes the visit if its Fence is the stored one and its Run is
+	// the request's current run; ErrStale. A LeaseUntil of zero gives the lease up.
+	SaveVisit(ctx context.Context, v dsr.Visit) error
+
+	// Append seals the event as the next link of its chain and writes it if no
+	// other link took the place; it tries again on the new head a few times, then ErrConflict.
+	Append(ctx context.Context, e dsr.Event) error
+	// Events reads one chain in order.
+	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
+
+	PlaceHold(ctx context.Context, h Hold) error    // ErrExists
+	LiftHold(ctx context.Context, key string) error // ErrNotFound
+	Hold(ctx context.Context, key string) (Hold, error)
+
+	PutToken(ctx context.Context, t Token) error // ErrExists
+	// Token reads one; ErrNotFound; ErrExpired (with the token) after its due time.
+	Token(ctx context.Context, hash string, now time.Time) (Token, error)
+	// UseToken marks a token used, once: ErrUsed, ErrExpired, ErrNotFound.
+	UseToken(ctx context.Context, hash string, now time.Time) error
+	// SetCode gives a token a fresh mailed code and sets Attempts to zero.
+	SetCode(ctx context.Context, hash, codeHash string, due time.Time) error
+	// CountAttempt raises Attempts unless it has reached max: ErrAttempts.
+	CountAttempt(ctx context.Context, hash string, max int) error
+	// ClearCode removes the mailed code after its use, so that it works once; ErrUsed if it is gone.
+	ClearCode(ctx context.Context, hash, codeHash string) error
+
+	// Hit counts one use of key in the window that holds now and reports whether
+	// it is within the limit. Counters expire by themselves.
+	Hit(ctx context.Context, key string, window time.Duration, limit int, now time.Time) (bool, error)
+
+	// Suppress remembers that a purpose was stopped for the person with this
+	// keyed hash; it survives erasure. Idempotent.
+	Suppress(ctx context.Context, hash string, p dsr.Purpose, at time.Time) error
+	Suppressed(ctx context.Context, hash string) (map[dsr.Purpose]time.Time, error)
+}
+
+// requests is what Change needs.
+type requests interface {
+	Request(ctx context.Context, id dsr.RequestID) (Request, error)
+	SaveRequest(ctx context.Context, r Request) error
+}
+
+// Change reads a request, lets f change it and saves it, again from the start
+// when somebody else was faster. An error of f ends it and nothing is written;
+// f may be called several times.
+func Change(ctx context.Context, s requests, id dsr.RequestID, f func(*Request) error) (Request, error) {
+	for range 8 {
+		r, err := s.Request(ctx, id)
+		if err != nil {
+			return Request{}, err
+		}
+		if err := f(&r); err != nil {
+			return r, err
+		}
+		err = s.SaveRequest(ctx, r)
+		if err == nil {
+			r.Version++
+			return r, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return r, err
+		}
+	}
+	return Request{}, fmt.Errorf("changing request %s: %w eight times in a row", id, ErrConflict)
+}
