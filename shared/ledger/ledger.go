@@ -19,11 +19,11 @@ var (
 	ErrNotFound = errors.New("not found in the ledger")
 	ErrExists   = errors.New("already in the ledger")
 	ErrConflict = errors.New("changed in the ledger since it was read")
-	ErrStale    = errors.New("the run or the lease is not the current one")
+	ErrStale    = dsr.ErrStale
 	ErrLeased   = errors.New("another worker holds the lease")
 	ErrSettled  = errors.New("the visit is settled")
-	ErrHeld     = errors.New("a legal hold applies")
-	ErrNotReady = errors.New("the request is not verified, or is restricted, withdrawn or closed")
+	ErrHeld     = dsr.ErrHeld
+	ErrNotReady = dsr.ErrNotReady
 	ErrExpired  = errors.New("the token has expired")
 	ErrUsed     = errors.New("the token was used before")
 	ErrAttempts = errors.New("too many wrong codes")
