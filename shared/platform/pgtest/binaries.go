@@ -13,6 +13,8 @@ import (
 	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
+
+	"github.com/writ-dsr/writ/shared/platform/checkout"
 )
 
 // version is the server that is fetched; dataVersion is how its data directories name it.
@@ -102,7 +104,7 @@ func readableByAll(dir string) error {
 // temporary files when the unprivileged account could not reach into the module.
 func cacheDir() (string, error) {
 	dir := filepath.Join(os.TempDir(), "writ-postgres-"+strconv.Itoa(os.Geteuid()))
-	if root, ok := moduleRoot(); ok && (os.Geteuid() != 0 || reachable(root)) {
+	if root, err := checkout.Root(); err == nil && (os.Geteuid() != 0 || reachable(root)) {
 		dir = filepath.Join(root, ".tools", "postgres")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -117,21 +119,6 @@ func cacheDir() (string, error) {
 		return "", fmt.Errorf("the cache %s belongs to uid %d, not to us: remove it or set TMPDIR", dir, stat.Uid)
 	}
 	return dir, nil
-}
-
-func moduleRoot() (string, bool) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", false
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, true
-		}
-		if dir == filepath.Dir(dir) {
-			return "", false
-		}
-	}
 }
 
 // reachable reports whether any uid may pass through dir and all its parents.
