@@ -1,0 +1,133 @@
+package stand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/writ-dsr/writ/shared/platform/child"
+)
+
+// The emulator's operator: root of its one account, which IAM does not check.
+// The roles of the Lambdas are checked.
+const (
+	Region    = "us-east-1"
+	Account   = "000000000000"
+	accessKey = "test"
+	secretKey = "test"
+)
+
+// emulatorReadyWithin bounds the emulator's start, which takes about a second.
+const emulatorReadyWithin = 60 * time.Second
+
+// emulator is a running MiniStack.
+type emulator struct {
+	url     string
+	process *child.Process
+}
+
+// startEmulator starts MiniStack with IAM enforced and waits until it answers.
+// Mails are relayed to the SMTP server at smtp; waits of the state machine last
+// waitScale of their time. Its files live in dir and its log in dir/emulator.log.
+func startEmulator(ctx context.Context, root, dir string, port int, smtp, waitScale string) (*emulator, error) {
+	program := filepath.Join(root, ".tools", "venv", "bin", "ministack")
+	if _, err := os.Stat(program); err != nil {
+		return nil, errors.New("the emulator is not installed: run make tools")
+	}
+	log, err := os.Create(filepath.Join(dir, "emulator.log"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the emulator's log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+
+	e := &emulator{url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	cmd := exec.Command(program)
+	// The Lambdas inherit this environment whole: it holds nothing of ours.
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC",
+		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "AWS_ENDPOINT_URL=" + e.url,
+		"MINISTACK_REGION=" + Region, "MINISTACK_ACCOUNT_ID=" + Account,
+		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+		"SFN_WAIT_SCALE=" + waitScale, "SMTP_HOST=" + smtp, "LOG_LEVEL=WARNING",
+		"S3_DATA_DIR=" + filepath.Join(dir, "s3"), "STATE_DIR=" + filepath.Join(dir, "state"),
+	}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	if e.process, err = child.Start(cmd); err != nil {
+		return nil, err
+	}
+	if err := e.ready(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w%s", err, lastWords(log.Name())), e.stop())
+	}
+	return e, nil
+}
+
+func (e *emulator) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, emulatorReadyWithin)
+	defer cancel()
+	for {
+		err := healthy(ctx, e.url)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-e.process.Done():
+			return fmt.Errorf("starting the emulator: it ended at once (%v)", e.process.Err())
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the emulator at %s: %w", e.url, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// healthy reports whether an emulator answers at url.
+func healthy(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/_ministack/health", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answered %s", resp.Status)
+	}
+	return nil
+}
+
+// stop ends the emulator and, with its process group, every Lambda it runs.
+func (e *emulator) stop() error { return e.process.Stop(syscall.SIGTERM, 5*time.Second) }
+
+// config is the operator's way to the emulator's services.
+func (e *emulator) config() aws.Config {
+	return aws.Config{
+		Region:       Region,
+		BaseEndpoint: aws.String(e.url),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey}, nil
+		}),
+	}
+}
+
+// lastWords is the last line of a log, to end an error's sentence with.
+func lastWords(path string) string {
+	raw, err := os.ReadFile(path)
+	if err != nil || len(raw) == 0 {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	return "; its last words: " + lines[len(lines)-1]
+}

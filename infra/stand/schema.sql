@@ -1,0 +1,48 @@
+-- The company's own application database, as far as its privacy officer has
+-- mapped it: what pythonmaster keeps about the people who learn there.
+
+CREATE TABLE accounts (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email      text UNIQUE,          -- empty once the account is anonymised
+    name       text,
+    phone      text,
+    created_at timestamptz NOT NULL
+);
+
+CREATE TABLE course_progress (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id bigint NOT NULL REFERENCES accounts (id),
+    course     text NOT NULL,
+    score      integer,
+    watched    integer NOT NULL,     -- minutes of video
+    updated_at timestamptz NOT NULL
+);
+CREATE INDEX ON course_progress (account_id);
+
+CREATE TABLE payments (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id   bigint NOT NULL REFERENCES accounts (id),
+    amount_cents integer NOT NULL,
+    currency     text NOT NULL,
+    card_last4   text,
+    billing_name text,
+    paid_at      timestamptz NOT NULL
+);
+CREATE INDEX ON payments (account_id);
+
+CREATE TABLE newsletter (
+    email      text PRIMARY KEY,
+    consent_at timestamptz NOT NULL
+);
+
+-- Two people own a row here: erasing one must leave the other's columns alone.
+CREATE TABLE study_groups (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    title        text NOT NULL,
+    owner_id     bigint REFERENCES accounts (id),
+    partner_id   bigint REFERENCES accounts (id),
+    owner_note   text,
+    partner_note text
+);
+CREATE INDEX ON study_groups (owner_id);
+CREATE INDEX ON study_groups (partner_id);
