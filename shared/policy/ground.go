@@ -1,0 +1,58 @@
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+// Ground is a reason in law to keep data that a person asked to be erased. It
+// holds only for the regimes it names: a duty under one country's tax law is no
+// ground under another's (GDPR Art. 17(3)(b) needs Union or member-state law).
+type Ground struct {
+	ID           string   `toml:"id"`
+	Category     string   `toml:"category"`
+	Kind         string   `toml:"kind"`         // legal_obligation or legal_claims; a business purpose is none
+	Jurisdiction string   `toml:"jurisdiction"` // whose law
+	Regimes      []string `toml:"regimes"`      // regimes under which it blocks an erasure
+	Plain        string   `toml:"plain"`        // one sentence for the person
+	Cite         string   `toml:"cite"`         // the law
+	Years        int      `toml:"years"`        // how long, from the date of the record
+	Confidence   string   `toml:"confidence"`   // checked or recheck
+	Decision     string   `toml:"decision"`     // id of the open decision for the regimes it does not name
+	Cites        []Cite   `toml:"cites"`
+}
+
+// Ground returns the ground on which a category is kept from a person who lives
+// in country. Without one that holds for the person's law the answer is false:
+// what a system keeps all the same stays "kept" and is told as such, never as a
+// legal duty.
+func (c *Company) Ground(category, country string) (Ground, bool) {
+	regime := c.Regime(country).ID
+	i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
+		return g.Category == category && slices.Contains(g.Regimes, regime)
+	})
+	if i < 0 {
+		return Ground{}, false
+	}
+	return c.Grounds[i], true
+}
+
+// Until returns the date, 2006-01-02, to which the ground reaches when counted
+// from the date of the record, or from the request where the record's own date
+// is not known (never too early, at most late by the record's age).
+func (g Ground) Until(from time.Time) string {
+	return from.UTC().AddDate(g.Years, 0, 0).Format(time.DateOnly)
+}
+
+// Undecided returns the decision that is still the controller's for a category
+// and a person who lives in country.
+func (c *Company) Undecided(category, country string) (Decision, bool) {
+	regime := c.Regime(country).ID
+	i := slices.IndexFunc(c.Decisions, func(d Decision) bool {
+		return d.Category == category && slices.Contains(d.Regimes, regime)
+	})
+	if i < 0 {
+		return Decision{}, false
+	}
+	return c.Decisions[i], true
+}

@@ -1,0 +1,349 @@
+package policy
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+)
+
+// cite length: longer quotations would be a copy of the text, not evidence.
+const maxCiteWords = 12
+
+var (
+	word    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`) // companies
+	ident   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`) // systems, categories, roles, rules of ours
+	ruleID  = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`) // rows of the law
+	country = regexp.MustCompile(`^[A-Z]{2}$`)        // ISO 3166-1 alpha-2
+)
+
+// text reports every named value that is empty.
+func (d document) text(table string, named ...string) {
+	for i := 0; i < len(named); i += 2 {
+		if strings.TrimSpace(named[i+1]) == "" {
+			d.fault(join(table, named[i]), "is missing or empty")
+		}
+	}
+}
+
+// oneOf reports a value outside a closed set.
+func (d document) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		d.fault(key, "%q is unknown; expected one of %s", value, strings.Join(allowed, ", "))
+	}
+}
+
+func (d document) date(key, value string) {
+	if _, err := time.Parse(time.DateOnly, value); err != nil {
+		d.fault(key, "%q is not a date; expected 2006-01-02", value)
+	}
+}
+
+// unique reports an id that is malformed or was seen before.
+func (d document) unique(key, id string, form *regexp.Regexp, seen map[string]bool) {
+	switch {
+	case !form.MatchString(id):
+		d.fault(key, "%q is not an id; expected %s", id, form)
+	case seen[id]:
+		d.fault(key, "%q is there twice", id)
+	}
+	seen[id] = true
+}
+
+func (d document) cites(table string, cites []Cite) {
+	for i, c := range cites {
+		key := fmt.Sprintf("%s.cites[%d]", table, i)
+		d.text(key, "document", c.Document, "phrase", c.Phrase)
+		if n := len(strings.Fields(c.Phrase)); n > maxCiteWords {
+			d.fault(key+".phrase", "has %d words; expected at most %d", n, maxCiteWords)
+		}
+	}
+}
+
+func join(table, key string) string {
+	if table == "" {
+		return key
+	}
+	return table + "." + key
+}
+
+// readRegimes reads every regimes/*.toml of fsys.
+func (c *Company) readRegimes(fsys fs.FS, problems *Problems) {
+	names, err := fs.Glob(fsys, "regimes/*.toml")
+	if err != nil || len(names) == 0 {
+		*problems = append(*problems, Problem{File: "regimes", Line: 1, Key: "file", Says: "no regime found"})
+		return
+	}
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			*problems = append(*problems, Problem{File: name, Line: 1, Key: "file", Says: "cannot be read"})
+			continue
+		}
+		var r Regime
+		d := read(name, data, &r, problems)
+		if want := strings.TrimSuffix(path.Base(name), ".toml"); r.ID != want {
+			d.fault("id", "%q is not the file's name; expected %q", r.ID, want)
+		}
+		d.text("", "name", r.Name, "complain", r.Complain)
+		d.text("clock", "rule", r.Clock.Rule, "cite", r.Clock.Cite, "says", r.Clock.Says)
+		d.date("clock.valid_from", r.Clock.ValidFrom)
+		d.oneOf("clock.confidence", r.Clock.Confidence, "checked", "recheck")
+		if (r.Clock.Months > 0) == (r.Clock.Days > 0) || r.Clock.Months < 0 || r.Clock.Days < 0 {
+			d.fault("clock", "needs months or days, one of them, above zero")
+		}
+		if len(r.Rights) == 0 {
+			d.fault("rights", "is missing or empty")
+		}
+		if len(r.Countries) == 0 {
+			d.fault("countries", "is missing or empty")
+		}
+		for _, code := range r.Countries {
+			if !country.MatchString(code) {
+				d.fault("countries", "%q is not a country; expected two capital letters (ISO 3166-1)", code)
+			} else if other, taken := c.countries[code]; taken {
+				d.fault("countries", "%s belongs to the regime %s already", code, other)
+			}
+			c.countries[code] = r.ID
+		}
+		if r.Fallback {
+			d.text("", "why", r.Why)
+			if c.fallback != "" {
+				d.fault("fallback", "the regime %s is the fallback already", c.fallback)
+			}
+			c.fallback = r.ID
+		}
+		c.regimes[r.ID] = r
+	}
+	if c.fallback == "" {
+		*problems = append(*problems, Problem{File: "regimes", Line: 1, Key: "fallback", Says: "no regime is the fallback for an unknown country"})
+	}
+}
+
+// takePolicy checks policy.toml and moves it into the company.
+func (c *Company) takePolicy(id string, f policyFile, d document) {
+	if f.ID != id {
+		d.fault("id", "%q is not the folder's name; expected %q", f.ID, id)
+	}
+	d.text("", "name", f.Name, "transfers", f.Transfers)
+	d.text("controller", "name", f.Controller.Name)
+	d.text("contacts", "officer", f.Contacts.Officer, "post", f.Contacts.Post, "complain", f.Contacts.Complain)
+	d.date("updated", f.Updated)
+	if _, ok := c.countries[f.Controller.Country]; !ok {
+		d.fault("controller.country", "%q is in no regime; expected a country of regimes/*.toml", f.Controller.Country)
+	}
+	d.oneOf("controller.established_in", f.Controller.EstablishedIn, "eea", "uk", "us", "other")
+	if _, err := dsr.ParseAddress(f.Contacts.Mail); err != nil {
+		d.fault("contacts.mail", "is no mail address")
+	}
+	zone, err := time.LoadLocation(f.Zone)
+	if err != nil || f.Zone == "" || f.Zone == "Local" {
+		d.fault("zone", "%q is no time zone; expected a name such as UTC or Europe/Warsaw", f.Zone)
+		zone = time.UTC
+	}
+	if f.Promise.Days < 0 {
+		d.fault("promise.days", "is negative; expected the days promised, or 0 for no promise")
+	}
+	if f.Promise.Days > 0 {
+		d.text("promise", "rule", f.Promise.Rule, "says", f.Promise.Says)
+	}
+	// Every law gives at least 15 days: a margin of a week or more would answer
+	// in part before the work had a chance.
+	if f.Promise.MarginDays < 1 || f.Promise.MarginDays > 7 {
+		d.fault("promise.margin_days", "is %d; expected 1 to 7", f.Promise.MarginDays)
+	}
+	d.cites("promise", f.Promise.Cites)
+	if len(f.Assignees) == 0 {
+		d.fault("assignees", "is missing or empty: every task needs somebody")
+	}
+	for role, address := range f.Assignees {
+		if !ident.MatchString(role) {
+			d.fault("assignees."+role, "is no role; expected %s", ident)
+		}
+		if _, err := dsr.ParseAddress(address); err != nil {
+			d.fault("assignees."+role, "is no mail address")
+		}
+	}
+	c.takeDecisions(f, d)
+	c.takeCategories(f, d)
+	c.takeGrounds(f, d)
+	c.ID, c.Name, c.Updated, c.Controller, c.Contacts = f.ID, f.Name, f.Updated, f.Controller, f.Contacts
+	c.Zone, c.Promise, c.Assignees, c.Transfers = zone, f.Promise, f.Assignees, f.Transfers
+	c.Cites = append(c.Cites, f.Promise.Cites...)
+}
+
+func (c *Company) takeDecisions(f policyFile, d document) {
+	seen := map[string]bool{}
+	for i, x := range f.Decisions {
+		table := fmt.Sprintf("needs_controller_decision[%d]", i)
+		d.unique(table+".id", x.ID, ident, seen)
+		d.text(table, "question", x.Question, "safe_default", x.Default)
+		for _, r := range x.Regimes {
+			d.regime(table+".regimes", r, c)
+		}
+		if x.Category != "" && !slices.ContainsFunc(f.Categories, func(k Category) bool { return k.ID == x.Category }) {
+			d.fault(table+".category", "there is no category %q", x.Category)
+		}
+	}
+	c.Decisions = f.Decisions
+}
+
+func (c *Company) takeCategories(f policyFile, d document) {
+	seen := map[string]bool{}
+	if len(f.Categories) == 0 {
+		d.fault("category", "is missing: a company holds at least one category of data")
+	}
+	for i, k := range f.Categories {
+		table := fmt.Sprintf("category[%d]", i)
+		d.unique(table+".id", k.ID, ident, seen)
+		d.text(table, "name", k.Name, "why", k.Why, "basis", k.Basis, "retention", k.Retention, "source", k.Source)
+		d.oneOf(table+".on_erasure", k.OnErasure, EraseIt, AnonymiseIt, KeepIt)
+		d.cites(table, k.Cites)
+		c.Cites = append(c.Cites, k.Cites...)
+		grounded := slices.ContainsFunc(f.Grounds, func(g Ground) bool { return g.Category == k.ID })
+		switch {
+		case k.OnErasure == KeepIt && !grounded:
+			d.fault(table+".on_erasure", "category %q is kept without a ground; expected a [[ground]] or another rule", k.ID)
+		case k.OnErasure != KeepIt && grounded:
+			d.fault(table+".on_erasure", "category %q has a ground and an erase rule; expected one of them", k.ID)
+		}
+	}
+	c.Categories = f.Categories
+}
+
+func (c *Company) takeGrounds(f policyFile, d document) {
+	seen := map[string]bool{}
+	for i, g := range f.Grounds {
+		table := fmt.Sprintf("ground[%d]", i)
+		d.unique(table+".id", g.ID, ident, seen)
+		d.text(table, "jurisdiction", g.Jurisdiction, "plain", g.Plain, "cite", g.Cite)
+		d.oneOf(table+".kind", g.Kind, "legal_obligation", "legal_claims")
+		d.oneOf(table+".confidence", g.Confidence, "checked", "recheck")
+		d.cites(table, g.Cites)
+		c.Cites = append(c.Cites, g.Cites...)
+		if g.Years < 1 {
+			d.fault(table+".years", "is %d; expected how many years the ground reaches", g.Years)
+		}
+		if _, ok := c.Category(g.Category); !ok {
+			d.fault(table+".category", "there is no category %q", g.Category)
+		}
+		if len(g.Regimes) == 0 {
+			d.fault(table+".regimes", "is missing or empty: a ground holds under some law")
+		}
+		for _, r := range g.Regimes {
+			d.regime(table+".regimes", r, c)
+		}
+		// Where the ground does not hold, somebody must have decided what happens.
+		at := slices.IndexFunc(f.Decisions, func(x Decision) bool { return x.ID == g.Decision })
+		if g.Decision != "" && at < 0 {
+			d.fault(table+".decision", "there is no [[needs_controller_decision]] %q", g.Decision)
+		}
+		for r := range c.regimes {
+			if slices.Contains(g.Regimes, r) || (at >= 0 && slices.Contains(f.Decisions[at].Regimes, r)) ||
+				slices.ContainsFunc(f.Grounds, func(o Ground) bool { return o.Category == g.Category && slices.Contains(o.Regimes, r) }) {
+				continue
+			}
+			d.fault(table+".regimes", "nothing says what happens to %q under %s; expected the ground, another one, or a decision for it", g.Category, r)
+		}
+	}
+	c.Grounds = f.Grounds
+}
+
+func (d document) regime(key, id string, c *Company) {
+	if _, ok := c.regimes[id]; !ok {
+		d.fault(key, "there is no regime %q", id)
+	}
+}
+
+// takeSystems checks systems.toml against the policy and moves it into the company.
+func (c *Company) takeSystems(f systemsFile, mappings map[int][]byte, d document) {
+	c.systemsFile = d
+	if len(f.Systems) == 0 {
+		d.fault("system", "is missing: a company has at least one system")
+		return
+	}
+	seen := map[string]bool{}
+	for i, s := range f.Systems {
+		table := fmt.Sprintf("system[%d]", i)
+		d.unique(table+".id", s.ID, ident, seen)
+		d.text(table, "name", s.Name, "connector", s.Connector, "source", s.Source)
+		d.cites(table, s.Cites)
+		c.Cites = append(c.Cites, s.Cites...)
+		d.list(table+".categories", s.Categories, func(id string) bool { _, ok := c.Category(id); return ok }, "category")
+		d.list(table+".recipients", s.Recipients, func(string) bool { return true }, "recipient")
+		if _, ok := c.Assignees[s.Assignee]; !ok {
+			d.fault(table+".assignee", "there is no role %q in [assignees] of policy.toml", s.Assignee)
+		}
+		if s.Connector == Manual {
+			d.text(table, "instruction", s.Instruction)
+			if len(s.Mapping) > 0 || len(s.Config) > 0 || s.VPC != nil || s.MaxParallel != 0 {
+				d.fault(table, "a manual system has no mapping, config, vpc or max_parallel")
+			}
+		}
+		if s.MaxParallel < 0 {
+			d.fault(table+".max_parallel", "is negative; expected a number of calls, or 0 for no limit")
+		}
+		if v := s.VPC; v != nil && (v.ID == "" || len(v.Subnets) == 0 || len(v.SecurityGroups) == 0) {
+			d.fault(table+".vpc", "needs id, subnets and security_groups")
+		}
+		if s.SystemOfRecord && len(s.DependsOn) > 0 {
+			d.fault(table+".depends_on", "a system of record gathers first and acts last, so it depends on no other")
+		}
+		for _, other := range s.DependsOn {
+			if other == s.ID || !slices.ContainsFunc(f.Systems, func(o systemRow) bool { return o.ID == other }) {
+				d.fault(table+".depends_on", "there is no other system %q", other)
+			}
+		}
+		c.Systems = append(c.Systems, System{
+			ID: s.ID, Name: s.Name, Connector: s.Connector, Categories: s.Categories, Source: s.Source, Recipients: s.Recipients,
+			Assignee: s.Assignee, Instruction: s.Instruction, SystemOfRecord: s.SystemOfRecord, DependsOn: s.DependsOn,
+			MaxParallel: s.MaxParallel, VPC: s.VPC, Settings: s.Config, Raw: mappings[i], Line: d.line(table),
+		})
+	}
+	if !slices.ContainsFunc(f.Systems, func(s systemRow) bool { return s.SystemOfRecord }) {
+		d.fault("system", "none is the system of record; expected system_of_record = true in the one that knows the person's account")
+	}
+	for i, k := range c.Categories {
+		if !slices.ContainsFunc(f.Systems, func(s systemRow) bool { return slices.Contains(s.Categories, k.ID) }) {
+			d.fault("system", "no system holds the category %q (category[%d] of policy.toml)", k.ID, i)
+		}
+	}
+	if len(*d.problems) == 0 {
+		c.tryOrders(d)
+	}
+}
+
+// list reports an empty list, an entry that is there twice and one that is not known.
+func (d document) list(key string, values []string, known func(string) bool, noun string) {
+	if len(values) == 0 {
+		d.fault(key, "is missing or empty")
+	}
+	for i, v := range values {
+		switch {
+		case strings.TrimSpace(v) == "" || !known(v):
+			d.fault(key, "there is no %s %q", noun, v)
+		case slices.Contains(values[:i], v):
+			d.fault(key, "%q is there twice", v)
+		}
+	}
+}
+
+// tryOrders plans every set of rights, so that a pack whose order cannot hold
+// is refused before anybody asks.
+func (c *Company) tryOrders(d document) {
+	for _, rights := range [][]dsr.Right{{dsr.Access}, {dsr.Erasure}, {dsr.Access, dsr.Erasure}} {
+		p, err := c.Plan(Question{Rights: rights})
+		if err == nil {
+			err = c.CheckOrder(p)
+		}
+		if err != nil {
+			d.fault("system", "the order cannot hold: %v", err)
+			return
+		}
+	}
+}
