@@ -53,6 +53,9 @@ type Request struct {
 	AnsweredAt time.Time `json:"answered_at,omitzero"`
 	ClosedAt   time.Time `json:"closed_at,omitzero"`
 
+	MailAfter      time.Time `json:"mail_after,omitzero"`       // over a cap: the challenge is mailed after this, by the sweep
+	KeyDestroyedAt time.Time `json:"key_destroyed_at,omitzero"` // nothing of the person can be read any more
+
 	Restricted bool              `json:"restricted,omitempty"` // nothing destructive while set
 	MergedInto dsr.RequestID     `json:"merged_into,omitempty"`
 	Owner      string            `json:"owner,omitempty"`       // role that must act while NeedsAttention
@@ -69,6 +72,10 @@ type Request struct {
 func (r Request) Allows(run int) bool {
 	return r.Run == run && !r.VerifiedAt.IsZero() && !r.Restricted && (r.Status == dsr.Running || r.Status == dsr.Answered)
 }
+
+// Listed reports whether the request is in the OPEN index: while somebody must
+// still act on it, or the sweep must still destroy its bundle and key.
+func (r Request) Listed() bool { return r.Status.Open() || r.KeyDestroyedAt.IsZero() }
 
 // Bundle is the archive a person may download.
 type Bundle struct {
