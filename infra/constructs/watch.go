@@ -1,0 +1,117 @@
+package constructs
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/writ-dsr/writ/infra/jsii"
+)
+
+// Namespace is where the functions' own metrics go.
+const Namespace = "Writ"
+
+// perAlarm is how many metrics one alarm may add up.
+const perAlarm = 10
+
+// Mail declares the configuration set by which the mail service reports on the
+// mails of this stack alone, and returns its name.
+func (w Workshop) Mail() string {
+	set := w.New("aws_ses.CfnConfigurationSet", "MailSet", jsii.Map{"name": w.Stack})
+	destination := w.New("aws_ses.CfnConfigurationSetEventDestination", "MailEvents", jsii.Map{
+		"configurationSetName": w.Stack,
+		"eventDestination": jsii.Map{
+			"name":                   "events",
+			"enabled":                true,
+			"matchingEventTypes":     []any{"bounce", "complaint", "delivery", "reject"},
+			"eventBridgeDestination": jsii.Map{"eventBusArn": w.ARN("events", "event-bus/default")},
+		},
+	})
+	w.K.Invoke(destination, "addDependency", set)
+	return w.Stack
+}
+
+// Rules declares what runs without a person: the hour, an execution that no
+// Catch saw end, and a report of the mail service.
+func (w Workshop) Rules(machine string, sweep, bounce Function) {
+	w.rule("Hourly", "Writ: reminders, expiry, re-checks, reconciliation", sweep, jsii.Map{
+		"schedule": w.K.InvokeStatic(lib+"aws_events.Schedule", "rate", w.K.InvokeStatic(lib+"Duration", "hours", 1).Ref()).Ref(),
+	})
+	w.rule("Stopped", "Writ: a run of a request that ended without an answer", sweep, jsii.Map{
+		"eventPattern": jsii.Map{
+			"source":     []any{"aws.states"},
+			"detailType": []any{"Step Functions Execution Status Change"},
+			"detail":     jsii.Map{"status": []any{"FAILED", "TIMED_OUT", "ABORTED"}, "stateMachineArn": []any{machine}},
+		},
+	})
+	w.rule("MailReports", "Writ: bounces, complaints and deliveries of this stack's mails", bounce, jsii.Map{
+		"eventPattern": jsii.Map{
+			"source": []any{"aws.ses"},
+			"detail": jsii.Map{"mail": jsii.Map{"tags": jsii.Map{"ses:configuration-set": []any{w.Stack}}}},
+		},
+	})
+}
+
+func (w Workshop) rule(id, description string, to Function, props jsii.Map) {
+	props["description"] = description
+	props["ruleName"] = w.FunctionName(strings.ToLower(id))
+	rule := w.New("aws_events.Rule", "Rule"+id, props)
+	w.K.Invoke(rule, "addTarget", w.K.Create(lib+"aws_events_targets.LambdaFunction", to.Ref))
+}
+
+// Alarms declares what tells the operator: failed functions, failed runs, the
+// API's own errors, requests that need a person and requests nearly due. The
+// topic mails the address, if there is one.
+func (w Workshop) Alarms(address string, in Intake, machine Machine, functions []Function) {
+	topic := w.New("aws_sns.Topic", "Alarms", jsii.Map{"topicName": w.FunctionName("alarms"), "enforceSSL": true})
+	if address != "" {
+		w.K.Invoke(topic, "addSubscription", w.K.Create(lib+"aws_sns_subscriptions.EmailSubscription", address))
+	}
+	notify := w.K.Create(lib+"aws_cloudwatch_actions.SnsAction", topic)
+
+	for i := 0; i*perAlarm < len(functions); i++ {
+		using, terms := jsii.Map{}, []string{}
+		for j, f := range functions[i*perAlarm : min(len(functions), (i+1)*perAlarm)] {
+			m := fmt.Sprintf("f%d", j)
+			using[m] = w.metric("AWS/Lambda", "Errors", 300, jsii.Map{"FunctionName": f.Name})
+			terms = append(terms, m)
+		}
+		w.alarm(fmt.Sprintf("FunctionErrors%d", i+1), "a function failed; its log names the cause", 1, notify, w.sum(300, terms, using))
+	}
+	using := jsii.Map{}
+	for id, name := range map[string]string{"failed": "ExecutionsFailed", "timedout": "ExecutionsTimedOut", "aborted": "ExecutionsAborted"} {
+		using[id] = w.metric("AWS/States", name, 300, jsii.Map{"StateMachineArn": machine.ARN})
+	}
+	w.alarm("MachineFailures", "a run ended without an answer; the sweep starts a new one or gives the request an owner", 1, notify,
+		w.sum(300, []string{"aborted", "failed", "timedout"}, using))
+	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
+		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
+	w.alarm("NeedsAttention", "a request needs its owner; writ requests list shows it", 1, notify,
+		w.metric(Namespace, "needs_attention", 3600, jsii.Map{"Stack": w.Stack}))
+	w.alarm("DueSoon", "a request is nearly due and still open; writ requests list shows it", 1, notify,
+		w.metric(Namespace, "due_soon", 3600, jsii.Map{"Stack": w.Stack}))
+}
+
+func (w Workshop) metric(namespace, name string, seconds int, dimensions jsii.Map) jsii.Ref {
+	return w.K.Create(lib+"aws_cloudwatch.Metric", jsii.Map{
+		"namespace": namespace, "metricName": name, "statistic": "Sum", "period": w.seconds(seconds), "dimensionsMap": dimensions,
+	})
+}
+
+func (w Workshop) sum(seconds int, terms []string, using jsii.Map) jsii.Ref {
+	return w.K.Create(lib+"aws_cloudwatch.MathExpression", jsii.Map{
+		"expression": strings.Join(terms, " + "), "usingMetrics": using, "period": w.seconds(seconds),
+	})
+}
+
+func (w Workshop) alarm(id, says string, threshold int, notify, metric jsii.Ref) {
+	alarm := w.New("aws_cloudwatch.Alarm", "Alarm"+id, jsii.Map{
+		"alarmName":          w.Stack + "-" + id,
+		"alarmDescription":   "Writ: " + says,
+		"metric":             metric,
+		"threshold":          threshold,
+		"evaluationPeriods":  1,
+		"comparisonOperator": enum("aws_cloudwatch.ComparisonOperator/GREATER_THAN_OR_EQUAL_TO_THRESHOLD"),
+		"treatMissingData":   enum("aws_cloudwatch.TreatMissingData/NOT_BREACHING"),
+	})
+	w.K.Invoke(alarm, "addAlarmAction", notify)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+
+	"github.com/writ-dsr/writ/infra/constructs"
+	"github.com/writ-dsr/writ/infra/jsii"
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// stack is the one stack of a company, while it is declared.
+type stack struct {
+	constructs.Workshop
+	settings settings
+	data     constructs.Data
+	intake   constructs.Intake
+}
+
+// inputs are what a stack is made from.
+type inputs struct {
+	settings   settings
+	pack       *policy.Company
+	connectors fs.FS  // <code>/connector.toml
+	definition []byte // of the request machine
+	bin        string // folder with <function>/bootstrap
+}
+
+// newStack declares the stack in the app and returns its construct.
+func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
+	descriptors, err := describe(in.connectors, in.pack)
+	if err != nil {
+		return jsii.Ref{}, err
+	}
+	name := "Writ-" + in.settings.company
+	props := jsii.Map{"stackName": name, "description": "Writ: data rights of " + in.pack.Name}
+	if in.settings.emulator {
+		// An emulator that enforces IAM knows no bootstrap roles: the caller's own
+		// credentials upload and deploy.
+		props["synthesizer"] = k.Create("aws-cdk-lib.CliCredentialsStackSynthesizer")
+	}
+	scope := constructs.Scope{K: k, Ref: k.Create("aws-cdk-lib.Stack", app, name, props)}
+	st := &stack{settings: in.settings, Workshop: constructs.Workshop{Scope: scope, Stack: name, Bin: in.bin, Arm: in.settings.arm}}
+	st.data = constructs.NewData(scope, in.settings.emulator)
+	st.intake = constructs.NewIntake(scope, name)
+	st.Env = st.environment()
+
+	functions := map[string]constructs.Function{}
+	table := needs()
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		functions[name] = st.function(name, table[name])
+	}
+	var systems []constructs.Function
+	for _, sys := range in.pack.Systems {
+		if !sys.Manual() {
+			systems = append(systems, st.fanout(sys, descriptors[sys.Connector]))
+		}
+	}
+
+	invoked, names := machineParts(functions, systems)
+	names["FanoutTaskFnPrefix"] = st.FunctionName("fanout-")
+	machine := st.Machine(in.definition, names, invoked)
+	st.intake.Connect(scope, functions)
+	st.Rules(machine.ARN, functions["sweep"], functions["notify-bounce"])
+	all := slices.Concat(slices.SortedFunc(maps.Values(functions), byName), systems)
+	st.Alarms(in.settings.alarm, st.intake, machine, all)
+	st.outputs(machine)
+	return scope.Ref, k.Err()
+}
+
+func byName(a, b constructs.Function) int {
+	if a.Name < b.Name {
+		return -1
+	}
+	return 1
+}
+
+// describe reads the descriptor of every connector that the pack's systems
+// name. A person's task needs no function, and so no descriptor here.
+func describe(connectors fs.FS, pack *policy.Company) (map[string]connector.Descriptor, error) {
+	out := map[string]connector.Descriptor{}
+	for _, sys := range pack.Systems {
+		if _, known := out[sys.Connector]; known || sys.Manual() {
+			continue
+		}
+		file := path.Join(sys.Connector, "connector.toml")
+		data, err := fs.ReadFile(connectors, file)
+		if err != nil {
+			return nil, fmt.Errorf("companies/%s/systems.toml:%d: connector: system %s names %q, which has no %s", pack.ID, sys.Line, sys.ID, sys.Connector, file)
+		}
+		d, err := connector.ParseDescriptor(data)
+		if err != nil {
+			return nil, fmt.Errorf("shared/connectors/%s: %w", file, err)
+		}
+		out[sys.Connector] = d
+	}
+	return out, nil
+}
+
+// machineParts names the functions of the definition's placeholders and lists
+// all that the machine invokes.
+func machineParts(functions map[string]constructs.Function, systems []constructs.Function) ([]constructs.Function, map[string]string) {
+	names := map[string]string{}
+	invoked := slices.Clone(systems)
+	for placeholder, name := range map[string]string{
+		"VerifyChallengeFn": "verify-challenge",
+		"PlanRequestFn":     "plan-request",
+		"FanoutManualFn":    "fanout-manual",
+		"CollectResultsFn":  "collect-results",
+		"BundleArchiveFn":   "bundle-archive",
+		"NotifySubjectFn":   "notify-subject",
+	} {
+		names[placeholder] = functions[name].Name
+		invoked = append(invoked, functions[name])
+	}
+	slices.SortFunc(invoked, byName)
+	return invoked, names
+}
+
+// environment is what every function is told about the deployment.
+func (st *stack) environment() map[string]string {
+	env := map[string]string{
+		"WRIT_COMPANY":     st.settings.company,
+		"WRIT_STACK":       st.Stack,
+		"WRIT_URL":         st.url(),
+		"WRIT_SENDER":      st.settings.sender,
+		"WRIT_OFFICER":     st.settings.officer,
+		"WRIT_BUCKET":      st.Text(st.data.Bucket, "bucketName"),
+		"WRIT_KEY_DATA":    st.Text(st.data.Key, "keyArn"),
+		"WRIT_KEY_MAC":     st.Text(st.data.MacKey, "keyArn"),
+		"WRIT_MACHINE_ARN": st.MachineARN(),
+		"WRIT_CONFIG_SET":  st.Mail(),
+	}
+	for t, ref := range st.data.Tables {
+		env["WRIT_TABLE_"+constructs.EnvWord(string(t))] = st.Text(ref, "tableName")
+	}
+	if st.settings.emulator {
+		env["WRIT_EMULATOR"] = "1"
+	}
+	if st.settings.endpoint != "" {
+		env["AWS_ENDPOINT_URL"] = st.settings.endpoint
+	}
+	return env
+}
+
+// url is the public base URL: the deployment's input, or the API's own.
+func (st *stack) url() string {
+	if st.settings.url != "" {
+		return st.settings.url
+	}
+	if st.settings.endpoint != "" {
+		return st.settings.endpoint + "/restapis/" + st.Text(st.intake.API, "restApiId") + "/" + constructs.Stage + "/_user_request_"
+	}
+	return st.intake.BaseURL(st.Scope)
+}
+
+func (st *stack) function(name string, n need) constructs.Function {
+	statements := st.data.Access(st.Scope, n.tables)
+	for _, g := range n.grants {
+		statements = append(statements, st.statements(g)...)
+	}
+	return st.Function(constructs.Spec{Name: name, Memory: n.memory, Timeout: n.timeout, Statements: statements})
+}
+
+// fanout declares the one function that can reach a system.
+func (st *stack) fanout(sys policy.System, d connector.Descriptor) constructs.Function {
+	sp := constructs.Spec{
+		Name: "fanout-task", Deployed: "fanout-" + sys.ID, Memory: small, Timeout: 900, Parallel: sys.MaxParallel,
+		Env:        map[string]string{"WRIT_SYSTEM": sys.ID},
+		Statements: st.data.SystemRole(st.Scope, st.settings.company, sys, d),
+	}
+	if base := st.settings.base[sys.ID]; base != "" {
+		sp.Env["WRIT_BASE_"+constructs.EnvWord(sys.ID)] = base
+	}
+	if sys.VPC != nil {
+		sp.Subnets, sp.Groups = sys.VPC.Subnets, sys.VPC.SecurityGroups
+	}
+	return st.Function(sp)
+}
+
+// statements turns a grant into permissions.
+func (st *stack) statements(g grant) []constructs.Statement {
+	s, d := st.Scope, st.data
+	one := func(resource string, actions ...string) []constructs.Statement {
+		return []constructs.Statement{{Actions: actions, Resources: []string{resource}}}
+	}
+	switch g {
+	case opens:
+		return []constructs.Statement{d.Use(s, "kms:Decrypt")}
+	case seals:
+		return []constructs.Statement{d.Use(s, "kms:GenerateDataKey")}
+	case hashes:
+		return []constructs.Statement{d.Hash(s)}
+	case mails:
+		return []constructs.Statement{{
+			Actions:   []string{"ses:SendRawEmail"},
+			Resources: []string{st.ARN("ses", "identity/*"), st.ARN("ses", "configuration-set/"+st.Stack)},
+			Condition: jsii.Map{"StringEquals": jsii.Map{"ses:FromAddress": st.settings.sender}},
+		}}
+	case starts:
+		return one(st.MachineARN(), "states:StartExecution")
+	case releases:
+		return one(st.MachineARN(), "states:SendTaskFailure", "states:SendTaskSuccess")
+	case inspects:
+		return append(one(st.MachineARN(), "states:ListExecutions"), one(st.ExecutionsARN(), "states:DescribeExecution", "states:StopExecution")...)
+	case readsData:
+		return append(d.Objects(s, constructs.Exports+"*", "s3:GetObject"), d.List(s, constructs.Exports, constructs.Bundles, constructs.Uploads))
+	case bundles:
+		out := append(d.Objects(s, constructs.Exports+"*", "s3:GetObject"), d.Objects(s, constructs.Uploads+"*", "s3:GetObject")...)
+		out = append(out, d.Objects(s, constructs.Bundles+"*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
+		return append(out, d.List(s, constructs.Exports, constructs.Bundles, constructs.Uploads))
+	case downloads:
+		return d.Objects(s, constructs.Bundles+"*", "s3:GetObject")
+	case uploads:
+		return append(d.Objects(s, constructs.Uploads+"*", "s3:GetObject", "s3:PutObject"), d.List(s, constructs.Uploads))
+	case deletes:
+		var out []constructs.Statement
+		for _, prefix := range []string{constructs.Exports, constructs.Bundles, constructs.Uploads} {
+			out = append(out, one(st.Text(d.Bucket, "bucketArn")+"/"+prefix+"*", "s3:DeleteObject")...)
+		}
+		return out
+	case queries:
+		return one(st.Text(d.Tables[constructs.Requests], "tableArn")+"/index/"+constructs.OpenIndex, "dynamodb:Query")
+	}
+	return nil
+}
+
+// outputs are the names that tests, the command and people need.
+func (st *stack) outputs(machine constructs.Machine) {
+	st.Output("FormUrl", st.url())
+	st.Output("RestApiId", st.Text(st.intake.API, "restApiId"))
+	st.Output("MachineArn", machine.ARN)
+	st.Output("Bucket", st.Text(st.data.Bucket, "bucketName"))
+	for _, t := range constructs.Tables() {
+		st.Output("Table"+string(t), st.Text(st.data.Tables[t], "tableName"))
+	}
+	st.Output("KeyData", st.Text(st.data.Key, "keyArn"))
+	st.Output("KeyMac", st.Text(st.data.MacKey, "keyArn"))
+}
