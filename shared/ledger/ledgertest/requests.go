@@ -16,6 +16,7 @@ var requestRules = map[string]func(*testing.T, ledger.Store){
 		r := create(t, s, func(r *ledger.Request) {
 			r.Version, r.FailedRuns, r.CodeHash, r.Country = 7, 2, "h1:code", "DE"
 			r.RemindedAt, r.ErasingAt, r.AnsweredAt, r.ClosedAt = start.Add(1), start.Add(2), start.Add(3), start.Add(4)
+			r.MailAfter, r.KeyDestroyedAt = start.Add(5), start.Add(6)
 			r.Restricted, r.MergedInto, r.Owner, r.Reason = true, newID(), "privacy_officer", "bounced"
 			r.SealedWait, r.Planned = []byte{0, 255}, true
 			r.Bundle = &ledger.Bundle{Files: []ledger.BundleFile{{Key: "bundles/x", Bytes: 1 << 40, SHA256: "ab"}}, Rows: 3, BuiltAt: start}
@@ -132,28 +133,32 @@ var requestRules = map[string]func(*testing.T, ledger.Store){
 		equal(t, "the number of notices", len(stored.Notices), writers)
 		equal(t, "the version", stored.Version, r.Version+writers)
 	},
-	"open requests come earliest due first, closed ones never": func(t *testing.T, s ledger.Store) {
+	"listed requests come earliest due first, the others never": func(t *testing.T, s ledger.Store) {
 		due := func(days int, status dsr.Status) ledger.Request {
 			return create(t, s, func(r *ledger.Request) {
 				r.DueAt = start.AddDate(0, 0, days).Add(time.Duration(days) * time.Nanosecond)
 				r.Status = status
 			})
 		}
+		forget := func(r *ledger.Request) { r.KeyDestroyedAt = start }
 		third := due(30, dsr.NeedsAttention)
 		first := due(-3, dsr.Verifying)
-		closed := due(1, dsr.Completed)
+		keyed := due(1, dsr.Completed) // closed, but its key is still to be destroyed
 		second := due(2, dsr.Answered)
 		reopened := due(3, dsr.Withdrawn)
 		moved := due(-5, dsr.Running)
-		settled := due(-4, dsr.Running)
+		forgotten := due(-4, dsr.Completed)
+		created := create(t, s, forget, func(r *ledger.Request) { r.Status = dsr.Completed })
+		change(t, s, second.ID, forget)
+		change(t, s, forgotten.ID, forget)
+		change(t, s, reopened.ID, forget)
 		change(t, s, reopened.ID, func(r *ledger.Request) { r.Status = dsr.NeedsAttention })
 		change(t, s, moved.ID, func(r *ledger.Request) { r.DueAt = start.AddDate(0, 0, 60) })
-		change(t, s, settled.ID, func(r *ledger.Request) { r.Status = dsr.Completed })
-		mine := []dsr.RequestID{first.ID, second.ID, reopened.ID, third.ID, moved.ID}
+		mine := []dsr.RequestID{first.ID, keyed.ID, second.ID, reopened.ID, third.ID, moved.ID}
 		var got []dsr.RequestID
 		must(t, s.OpenRequests(t.Context(), func(r ledger.Request) error {
-			if r.ID == closed.ID || r.ID == settled.ID || !r.Status.Open() {
-				t.Errorf("a closed request was listed: %s is %s", r.ID, r.Status)
+			if r.ID == forgotten.ID || r.ID == created.ID || !r.Listed() {
+				t.Errorf("request %s was listed: it is %s, its key was destroyed", r.ID, r.Status)
 			}
 			if slices.Contains(mine, r.ID) {
 				got = append(got, r.ID)
@@ -161,7 +166,7 @@ var requestRules = map[string]func(*testing.T, ledger.Store){
 			return nil
 		}))
 		if !slices.Equal(got, mine) {
-			t.Fatalf("open requests are %v, want %v", got, mine)
+			t.Fatalf("listed requests are %v, want %v", got, mine)
 		}
 	},
 	"the callback of open requests may write, and its error ends the walk": func(t *testing.T, s ledger.Store) {

@@ -135,7 +135,7 @@ func (s *Store) openRequests() ([]ledger.Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Status.Open() {
+		if r.Listed() {
 			open = append(open, r)
 		}
 	}
