@@ -2,11 +2,12 @@
 -- mapped it: what pythonmaster keeps about the people who learn there.
 
 CREATE TABLE accounts (
-    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    email      text UNIQUE,          -- empty once the account is anonymised
-    name       text,
-    phone      text,
-    created_at timestamptz NOT NULL
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email           text UNIQUE,     -- empty once the account is anonymised
+    name            text,
+    phone           text,
+    stripe_customer text UNIQUE,
+    created_at      timestamptz NOT NULL
 );
 
 CREATE TABLE course_progress (
