@@ -14,7 +14,7 @@ import (
 
 // Box seals and opens with one request's key. About binds a ciphertext to its
 // place, so that it cannot be moved to another.
-type Box interface {
+type Box = interface {
 	Seal(plain []byte, about string) []byte
 	Open(sealed []byte, about string) ([]byte, error)
 }
