@@ -15,6 +15,7 @@ type settings struct {
 	company  string            // whose pack, pythonmaster unless said
 	url      string            // public base URL; empty for the API's own
 	sender   string            // From address of the mails; the pack's contact unless said
+	from     string            // the sender's address alone, without a name
 	officer  string            // who owns what needs a person; the pack's contact unless said
 	alarm    string            // address for alarms; empty for none
 	emulator bool              // the stack goes to an emulator of AWS
@@ -47,8 +48,12 @@ func readSettings(get lookup, pack *policy.Company) (settings, error) {
 		base:     map[string]string{},
 	}
 	for name, value := range map[string]string{"sender": s.sender, "officer": s.officer, "alarm": s.alarm} {
-		if _, err := mail.ParseAddress(value); err != nil && (value != "" || name != "alarm") {
+		address, err := mail.ParseAddress(value)
+		if err != nil && (value != "" || name != "alarm") {
 			return settings{}, fmt.Errorf("reading the context: %s is no mail address: give -c %s=name@example.com", name, name)
+		}
+		if name == "sender" {
+			s.from = address.Address
 		}
 	}
 	switch arch := or(get("arch"), defaultArch(s.emulator)); arch {

@@ -79,12 +79,22 @@ func byName(a, b constructs.Function) int {
 	return 1
 }
 
+// reserved are the ids that would give a system's function the name of another
+// function: fanout-manual, fanout-answer, fanout-task.
+var reserved = []string{"answer", "manual", "task"}
+
 // describe reads the descriptor of every connector that the pack's systems
 // name. A person's task needs no function, and so no descriptor here.
 func describe(connectors fs.FS, pack *policy.Company) (map[string]connector.Descriptor, error) {
 	out := map[string]connector.Descriptor{}
 	for _, sys := range pack.Systems {
-		if _, known := out[sys.Connector]; known || sys.Manual() {
+		if sys.Manual() {
+			continue
+		}
+		if slices.Contains(reserved, sys.ID) {
+			return nil, fmt.Errorf("companies/%s/systems.toml:%d: id: a system with an API cannot be called %s, for a function of Writ is", pack.ID, sys.Line, sys.ID)
+		}
+		if _, known := out[sys.Connector]; known {
 			continue
 		}
 		file := path.Join(sys.Connector, "connector.toml")
@@ -199,7 +209,7 @@ func (st *stack) statements(g grant) []constructs.Statement {
 		return []constructs.Statement{{
 			Actions:   []string{"ses:SendRawEmail"},
 			Resources: []string{st.ARN("ses", "identity/*"), st.ARN("ses", "configuration-set/"+st.Stack)},
-			Condition: jsii.Map{"StringEquals": jsii.Map{"ses:FromAddress": st.settings.sender}},
+			Condition: jsii.Map{"StringEquals": jsii.Map{"ses:FromAddress": st.settings.from}},
 		}}
 	case starts:
 		return one(st.MachineARN(), "states:StartExecution")

@@ -64,7 +64,7 @@ type Intake struct {
 func NewIntake(s Scope, stack string) Intake {
 	logs := s.LogGroup("LogsApi", "/aws/apigateway/"+stack)
 	format := s.K.InvokeStatic(lib+"aws_apigateway.AccessLogFormat", "custom", AccessLog()).Ref()
-	return Intake{API: s.New("aws_apigateway.RestApi", "Api", jsii.Map{
+	api := s.New("aws_apigateway.RestApi", "Api", jsii.Map{
 		"restApiName":           stack,
 		"description":           "Writ: the form, the pages of a request and the desk",
 		"endpointConfiguration": jsii.Map{"types": []any{enum("aws_apigateway.EndpointType/REGIONAL")}},
@@ -79,7 +79,10 @@ func NewIntake(s Scope, stack string) Intake {
 			"dataTraceEnabled":     false,
 			"tracingEnabled":       false,
 		},
-	})}
+	})
+	// The address the library would put out is not the one people are given.
+	s.K.Invoke(s.K.Get(api, "node").Ref(), "tryRemoveChild", "Endpoint")
+	return Intake{API: api}
 }
 
 // BaseURL is the address of the API's root, without a slash at its end.

@@ -1,7 +1,6 @@
 package constructs
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/writ-dsr/writ/infra/jsii"
@@ -9,9 +8,6 @@ import (
 
 // Namespace is where the functions' own metrics go.
 const Namespace = "Writ"
-
-// perAlarm is how many metrics one alarm may add up.
-const perAlarm = 10
 
 // Mail declares the configuration set by which the mail service reports on the
 // mails of this stack alone, and returns its name.
@@ -60,7 +56,8 @@ func (w Workshop) rule(id, description string, to Function, props jsii.Map) {
 
 // Alarms declares what tells the operator: failed functions, failed runs, the
 // API's own errors, requests that need a person and requests nearly due. The
-// topic mails the address, if there is one.
+// topic mails the address, if there is one. Each alarm watches one metric, for
+// emulators know no metric math and a sum costs as much.
 func (w Workshop) Alarms(address string, in Intake, machine Machine, functions []Function) {
 	topic := w.New("aws_sns.Topic", "Alarms", jsii.Map{"topicName": w.FunctionName("alarms"), "enforceSSL": true})
 	if address != "" {
@@ -68,21 +65,14 @@ func (w Workshop) Alarms(address string, in Intake, machine Machine, functions [
 	}
 	notify := w.K.Create(lib+"aws_cloudwatch_actions.SnsAction", topic)
 
-	for i := 0; i*perAlarm < len(functions); i++ {
-		using, terms := jsii.Map{}, []string{}
-		for j, f := range functions[i*perAlarm : min(len(functions), (i+1)*perAlarm)] {
-			m := fmt.Sprintf("f%d", j)
-			using[m] = w.metric("AWS/Lambda", "Errors", 300, jsii.Map{"FunctionName": f.Name})
-			terms = append(terms, m)
-		}
-		w.alarm(fmt.Sprintf("FunctionErrors%d", i+1), "a function failed; its log names the cause", 1, notify, w.sum(300, terms, using))
+	for _, f := range functions {
+		w.alarm("Errors"+pascal(strings.TrimPrefix(f.Name, w.Stack+"-")), "a function failed; its log names the cause", 1, notify,
+			w.metric("AWS/Lambda", "Errors", 300, jsii.Map{"FunctionName": f.Name}))
 	}
-	using := jsii.Map{}
-	for id, name := range map[string]string{"failed": "ExecutionsFailed", "timedout": "ExecutionsTimedOut", "aborted": "ExecutionsAborted"} {
-		using[id] = w.metric("AWS/States", name, 300, jsii.Map{"StateMachineArn": machine.ARN})
+	for _, end := range []string{"Failed", "TimedOut"} {
+		w.alarm("Runs"+end, "a run ended without an answer; the sweep starts a new one or gives the request an owner", 1, notify,
+			w.metric("AWS/States", "Executions"+end, 300, jsii.Map{"StateMachineArn": machine.ARN}))
 	}
-	w.alarm("MachineFailures", "a run ended without an answer; the sweep starts a new one or gives the request an owner", 1, notify,
-		w.sum(300, []string{"aborted", "failed", "timedout"}, using))
 	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
 		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
 	w.alarm("NeedsAttention", "a request needs its owner; writ requests list shows it", 1, notify,
@@ -94,12 +84,6 @@ func (w Workshop) Alarms(address string, in Intake, machine Machine, functions [
 func (w Workshop) metric(namespace, name string, seconds int, dimensions jsii.Map) jsii.Ref {
 	return w.K.Create(lib+"aws_cloudwatch.Metric", jsii.Map{
 		"namespace": namespace, "metricName": name, "statistic": "Sum", "period": w.seconds(seconds), "dimensionsMap": dimensions,
-	})
-}
-
-func (w Workshop) sum(seconds int, terms []string, using jsii.Map) jsii.Ref {
-	return w.K.Create(lib+"aws_cloudwatch.MathExpression", jsii.Map{
-		"expression": strings.Join(terms, " + "), "usingMetrics": using, "period": w.seconds(seconds),
 	})
 }
 

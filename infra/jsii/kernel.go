@@ -72,9 +72,9 @@ func (v Value) Ref() Ref {
 // List is the value's elements, nil when it is no list.
 func (v Value) List() []Value {
 	l, _ := v.any.([]any)
-	out := make([]Value, len(l))
-	for i, e := range l {
-		out[i] = Value{e}
+	var out []Value
+	for _, e := range l {
+		out = append(out, Value{e})
 	}
 	return out
 }
@@ -174,11 +174,6 @@ func (k *Kernel) Get(on Ref, property string) Value {
 	return k.result("value", "reading "+on.id+"."+property, request{API: "get", Objref: &on, Property: property})
 }
 
-// Set writes a property of an object.
-func (k *Kernel) Set(on Ref, property string, value any) {
-	k.call("writing "+on.id+"."+property, request{API: "set", Objref: &on, Property: property, Value: value})
-}
-
 // GetStatic reads a static property of the class fqn.
 func (k *Kernel) GetStatic(fqn, property string) Value {
 	return k.result("value", "reading "+fqn+"."+property, request{API: "sget", FQN: fqn, Property: property})
@@ -190,7 +185,6 @@ type request struct {
 	Objref   *Ref   `json:"objref,omitempty"`
 	Method   string `json:"method,omitempty"`
 	Property string `json:"property,omitempty"`
-	Value    any    `json:"value,omitempty"`
 	Args     []any  `json:"args,omitempty"`
 	Name     string `json:"name,omitempty"`
 	Version  string `json:"version,omitempty"`
