@@ -82,7 +82,8 @@ func shapes() map[Table]shape {
 }
 
 // NewData declares tables, keys and bucket. They are retained when the stack
-// goes; only an emulator may delete a table.
+// goes; only on an emulator may a table be deleted and the bucket be reached
+// without TLS.
 func NewData(s Scope, emulator bool) Data {
 	d := Data{Tables: map[Table]jsii.Ref{}}
 	d.Key = s.New("aws_kms.Key", "KeyData", jsii.Map{
@@ -104,7 +105,7 @@ func NewData(s Scope, emulator bool) Data {
 		"partitionKey": attribute(column{"open", "STRING"}),
 		"sortKey":      attribute(column{"due_at", "STRING"}),
 	})
-	d.Bucket = d.bucket(s)
+	d.Bucket = d.bucket(s, emulator)
 	return d
 }
 
@@ -133,7 +134,7 @@ func (d Data) table(s Scope, t Table, sh shape, emulator bool) jsii.Ref {
 	return s.New("aws_dynamodb.Table", "Table"+string(t), props)
 }
 
-func (d Data) bucket(s Scope) jsii.Ref {
+func (d Data) bucket(s Scope, emulator bool) jsii.Ref {
 	keep := func(prefix string, days int) jsii.Map {
 		return jsii.Map{"prefix": prefix, "expiration": s.days(days)}
 	}
@@ -143,7 +144,7 @@ func (d Data) bucket(s Scope) jsii.Ref {
 		"bucketKeyEnabled":  true,
 		"blockPublicAccess": s.K.GetStatic(lib+"aws_s3.BlockPublicAccess", "BLOCK_ALL").Ref(),
 		"objectOwnership":   enum("aws_s3.ObjectOwnership/BUCKET_OWNER_ENFORCED"),
-		"enforceSSL":        true,
+		"enforceSSL":        !emulator,
 		"removalPolicy":     enum("RemovalPolicy/RETAIN"),
 		"lifecycleRules": []any{
 			keep(Exports, exportsDays), keep(Bundles, bundlesDays), keep(Uploads, uploadsDays),
