@@ -112,11 +112,11 @@ type VPC struct {
 // Decision is a question the policy text leaves open, with what Writ does until
 // the controller decides.
 type Decision struct {
-	ID       string   `toml:"id" json:"id"`
-	Question string   `toml:"question" json:"question"`
-	Default  string   `toml:"safe_default" json:"safe_default"`
-	Category string   `toml:"category" json:"category,omitempty"`
-	Regimes  []string `toml:"regimes" json:"regimes,omitempty"`
+	ID         string   `toml:"id" json:"id"`
+	Question   string   `toml:"question" json:"question"`
+	Default    string   `toml:"safe_default" json:"safe_default"`
+	Categories []string `toml:"categories" json:"categories,omitempty"`
+	Regimes    []string `toml:"regimes" json:"regimes,omitempty"`
 }
 
 // Manual reports whether only a person can reach the system.

@@ -10,7 +10,7 @@ import (
 // ground under another's (GDPR Art. 17(3)(b) needs Union or member-state law).
 type Ground struct {
 	ID           string   `toml:"id"`
-	Category     string   `toml:"category"`
+	Categories   []string `toml:"categories"`
 	Kind         string   `toml:"kind"`         // legal_obligation or legal_claims; a business purpose is none
 	Jurisdiction string   `toml:"jurisdiction"` // whose law
 	Regimes      []string `toml:"regimes"`      // regimes under which it blocks an erasure
@@ -29,7 +29,7 @@ type Ground struct {
 func (c *Company) Ground(category, country string) (Ground, bool) {
 	regime := c.Regime(country).ID
 	i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
-		return g.Category == category && slices.Contains(g.Regimes, regime)
+		return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, regime)
 	})
 	if i < 0 {
 		return Ground{}, false
@@ -49,7 +49,7 @@ func (g Ground) Until(from time.Time) string {
 func (c *Company) Undecided(category, country string) (Decision, bool) {
 	regime := c.Regime(country).ID
 	i := slices.IndexFunc(c.Decisions, func(d Decision) bool {
-		return d.Category == category && slices.Contains(d.Regimes, regime)
+		return slices.Contains(d.Categories, category) && slices.Contains(d.Regimes, regime)
 	})
 	if i < 0 {
 		return Decision{}, false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -144,61 +145,75 @@ func resolve(parts unstable.Iterator, prefix string, counts map[string]int, open
 }
 
 // part cuts out the tables below "<array>.<name>" of each table of an array, as
-// TOML of their own: other lines are blank, so that line numbers stay those of
-// the file, and headers lose the prefix.
+// TOML of their own, by the index of the table. Everything else is blank, so
+// that line numbers stay those of the file, and headers lose the prefix.
 func part(data []byte, array, name string) map[int][]byte {
 	p := unstable.Parser{}
 	p.Reset(data)
-	type header struct{ line, index int }
-	var headers []header
-	index := -1
+	lines := strings.Split(string(data), "\n")
+	own := make([]int, len(lines)) // index of the table a line belongs to, or -1
+	index, current, from := -1, -1, 0
+	mark := func(to int) {
+		for ; from < to; from++ {
+			own[from] = current
+		}
+	}
 	for p.NextExpression() {
 		e := p.Expression()
 		if e.Kind != unstable.Table && e.Kind != unstable.ArrayTable {
 			continue
 		}
 		var keys []string
-		var at unstable.Range
+		line := 0
 		for it := e.Key(); it.Next(); {
 			if keys == nil {
-				at = it.Node().Raw
+				line = p.Shape(it.Node().Raw).Start.Line
 			}
 			keys = append(keys, string(it.Node().Data))
 		}
-		h := header{line: p.Shape(at).Start.Line, index: -1}
-		if len(keys) == 1 && keys[0] == array && e.Kind == unstable.ArrayTable {
+		mark(line - 1)
+		current = -1
+		switch {
+		case len(keys) == 1 && keys[0] == array:
 			index++
+		case len(keys) > 1 && keys[0] == array && keys[1] == name:
+			current = index
+			lines[line-1] = header(keys[2:], e.Kind == unstable.ArrayTable)
 		}
-		if len(keys) > 1 && keys[0] == array && keys[1] == name {
-			h.index = index
-		}
-		headers = append(headers, h)
 	}
+	mark(len(lines))
 
-	lines := strings.Split(string(data), "\n")
-	out := map[int][]byte{}
-	for i, h := range headers {
-		if h.index < 0 {
-			continue
+	parts := map[int][]byte{}
+	for i := range index + 1 {
+		var text strings.Builder
+		last := -1
+		for n, line := range lines {
+			if own[n] == i {
+				text.WriteString(strings.Repeat("\n", n-max(last, 0)))
+				text.WriteString(line)
+				last = n
+			}
 		}
-		end := len(lines)
-		if i+1 < len(headers) {
-			end = headers[i+1].line - 1
+		if last >= 0 {
+			parts[i] = []byte(text.String() + "\n")
 		}
-		own := strings.Split(string(out[h.index]), "\n")
-		for len(own) < h.line {
-			own = append(own, "")
-		}
-		head := lines[h.line-1]
-		head = strings.Replace(head, "["+array+"."+name+".", "[", 1)
-		if strings.Contains(head, "["+array+"."+name+"]") {
-			head = "" // the part's own top-level keys follow
-		}
-		own[h.line-1] = head
-		own = append(own, lines[h.line:end]...)
-		out[h.index] = []byte(strings.Join(own, "\n"))
 	}
-	return out
+	return parts
+}
+
+// header writes the header of a table; the part's own keys need none.
+func header(keys []string, array bool) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	quoted := make([]string, len(keys))
+	for i, k := range keys {
+		quoted[i] = strconv.Quote(k)
+	}
+	if array {
+		return "[[" + strings.Join(quoted, ".") + "]]"
+	}
+	return "[" + strings.Join(quoted, ".") + "]"
 }
 
 func lineOf(data []byte, err error) int {

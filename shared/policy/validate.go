@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -186,8 +187,10 @@ func (c *Company) takeDecisions(f policyFile, d document) {
 		for _, r := range x.Regimes {
 			d.regime(table+".regimes", r, c)
 		}
-		if x.Category != "" && !slices.ContainsFunc(f.Categories, func(k Category) bool { return k.ID == x.Category }) {
-			d.fault(table+".category", "there is no category %q", x.Category)
+		for _, id := range x.Categories {
+			if !slices.ContainsFunc(f.Categories, func(k Category) bool { return k.ID == id }) {
+				d.fault(table+".categories", "there is no category %q", id)
+			}
 		}
 	}
 	c.Decisions = f.Decisions
@@ -205,7 +208,7 @@ func (c *Company) takeCategories(f policyFile, d document) {
 		d.oneOf(table+".on_erasure", k.OnErasure, EraseIt, AnonymiseIt, KeepIt)
 		d.cites(table, k.Cites)
 		c.Cites = append(c.Cites, k.Cites...)
-		grounded := slices.ContainsFunc(f.Grounds, func(g Ground) bool { return g.Category == k.ID })
+		grounded := slices.ContainsFunc(f.Grounds, func(g Ground) bool { return slices.Contains(g.Categories, k.ID) })
 		switch {
 		case k.OnErasure == KeepIt && !grounded:
 			d.fault(table+".on_erasure", "category %q is kept without a ground; expected a [[ground]] or another rule", k.ID)
@@ -229,29 +232,32 @@ func (c *Company) takeGrounds(f policyFile, d document) {
 		if g.Years < 1 {
 			d.fault(table+".years", "is %d; expected how many years the ground reaches", g.Years)
 		}
-		if _, ok := c.Category(g.Category); !ok {
-			d.fault(table+".category", "there is no category %q", g.Category)
-		}
-		if len(g.Regimes) == 0 {
-			d.fault(table+".regimes", "is missing or empty: a ground holds under some law")
-		}
-		for _, r := range g.Regimes {
-			d.regime(table+".regimes", r, c)
-		}
-		// Where the ground does not hold, somebody must have decided what happens.
-		at := slices.IndexFunc(f.Decisions, func(x Decision) bool { return x.ID == g.Decision })
-		if g.Decision != "" && at < 0 {
+		d.list(table+".categories", g.Categories, func(id string) bool { _, ok := c.Category(id); return ok }, "category")
+		d.list(table+".regimes", g.Regimes, func(id string) bool { _, ok := c.regimes[id]; return ok }, "regime")
+		if g.Decision != "" && !slices.ContainsFunc(f.Decisions, func(x Decision) bool { return x.ID == g.Decision }) {
 			d.fault(table+".decision", "there is no [[needs_controller_decision]] %q", g.Decision)
-		}
-		for r := range c.regimes {
-			if slices.Contains(g.Regimes, r) || (at >= 0 && slices.Contains(f.Decisions[at].Regimes, r)) ||
-				slices.ContainsFunc(f.Grounds, func(o Ground) bool { return o.Category == g.Category && slices.Contains(o.Regimes, r) }) {
-				continue
-			}
-			d.fault(table+".regimes", "nothing says what happens to %q under %s; expected the ground, another one, or a decision for it", g.Category, r)
 		}
 	}
 	c.Grounds = f.Grounds
+	// Where no ground holds, somebody must have said what happens.
+	for i, g := range c.Grounds {
+		for _, category := range g.Categories {
+			for _, r := range slices.Sorted(maps.Keys(c.regimes)) {
+				if !c.settled(category, r) {
+					d.fault(fmt.Sprintf("ground[%d].regimes", i), "nothing says what happens to %q under %s; expected the ground, another one, or a decision for it", category, r)
+				}
+			}
+		}
+	}
+}
+
+// settled reports whether a ground or an open decision covers a category under a regime.
+func (c *Company) settled(category, regime string) bool {
+	return slices.ContainsFunc(c.Grounds, func(g Ground) bool {
+		return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, regime)
+	}) || slices.ContainsFunc(c.Decisions, func(x Decision) bool {
+		return slices.Contains(x.Categories, category) && slices.Contains(x.Regimes, regime)
+	})
 }
 
 func (d document) regime(key, id string, c *Company) {
