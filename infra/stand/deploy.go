@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,15 @@ import (
 
 // Outputs are the CloudFormation outputs of the stack, by name.
 type Outputs map[string]string
+
+// build makes the Lambdas for this machine, which the emulator runs as its
+// processes. What the build says goes to dir/build.log.
+func build(ctx context.Context, root, dir string) error {
+	if err := run(ctx, root, filepath.Join(dir, "build.log"), plainEnv(), "make", "--no-print-directory", "build", "ARCH=host"); err != nil {
+		return fmt.Errorf("building the functions: %w", err)
+	}
+	return nil
+}
 
 // deploy runs the pinned CDK command against the emulator with the given
 // deploy-time inputs and returns the stack's outputs. What the command says goes to
@@ -50,12 +60,17 @@ func deploy(ctx context.Context, root, dir, endpoint, stack string, inputs map[s
 	return all[stack], nil
 }
 
-// operatorEnv is our environment with the emulator for AWS, whatever the
-// developer's own points at.
+// plainEnv is our environment without what points at a developer's own AWS
+// account and without what a make that runs us tells its children.
+func plainEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "AWS_") || strings.HasPrefix(kv, "MAKE") || strings.HasPrefix(kv, "MFLAGS=")
+	})
+}
+
+// operatorEnv is our environment with the emulator for AWS.
 func operatorEnv(endpoint string) []string {
-	env := os.Environ()
-	env = slices.DeleteFunc(env, func(kv string) bool { return len(kv) > 4 && kv[:4] == "AWS_" })
-	return append(env,
+	return append(plainEnv(),
 		"AWS_ENDPOINT_URL="+endpoint, "AWS_ENDPOINT_URL_S3="+endpoint, "AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
 		"AWS_ACCESS_KEY_ID="+accessKey, "AWS_SECRET_ACCESS_KEY="+secretKey, "AWS_EC2_METADATA_DISABLED=true",
 		"CDK_DEFAULT_ACCOUNT="+Account, "CDK_DEFAULT_REGION="+Region,
@@ -66,7 +81,7 @@ func operatorEnv(endpoint string) []string {
 // run runs a program to its end, its words in the file log. When ctx ends, the
 // program's whole process group ends with it.
 func run(ctx context.Context, dir, log string, env []string, program string, args ...string) error {
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	out, err := os.Create(log)
 	if err != nil {
 		return err
 	}

@@ -34,12 +34,13 @@ const emulatorReadyWithin = 60 * time.Second
 // emulator is a running MiniStack.
 type emulator struct {
 	url     string
+	home    string // its files, gone with it
 	process *child.Process
 }
 
 // startEmulator starts MiniStack with IAM enforced and waits until it answers.
 // Mails are relayed to the SMTP server at smtp; waits of the state machine last
-// waitScale of their time. Its files live in dir and its log in dir/emulator.log.
+// waitScale of their time. Its files live in dir/emulator, its log in dir/emulator.log.
 func startEmulator(ctx context.Context, root, dir string, port int, smtp, waitScale string) (*emulator, error) {
 	program := filepath.Join(root, ".tools", "venv", "bin", "ministack")
 	if _, err := os.Stat(program); err != nil {
@@ -51,18 +52,22 @@ func startEmulator(ctx context.Context, root, dir string, port int, smtp, waitSc
 	}
 	defer func() { _ = log.Close() }()
 
-	e := &emulator{url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	home := filepath.Join(dir, "emulator")
+	if err := errors.Join(os.RemoveAll(home), os.Mkdir(home, 0o755)); err != nil {
+		return nil, fmt.Errorf("making the emulator's folder: %w", err)
+	}
+	e := &emulator{home: home, url: "http://127.0.0.1:" + strconv.Itoa(port)}
 	cmd := exec.Command(program)
 	// The Lambdas inherit this environment whole: it holds nothing of ours.
 	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir, "LC_ALL=C.UTF-8", "TZ=UTC",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C.UTF-8", "TZ=UTC",
 		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "AWS_ENDPOINT_URL=" + e.url,
 		"MINISTACK_REGION=" + Region, "MINISTACK_ACCOUNT_ID=" + Account,
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
 		"SFN_WAIT_SCALE=" + waitScale, "SMTP_HOST=" + smtp, "LOG_LEVEL=WARNING",
-		"S3_DATA_DIR=" + filepath.Join(dir, "s3"), "STATE_DIR=" + filepath.Join(dir, "state"),
+		"S3_DATA_DIR=" + filepath.Join(home, "s3"), "STATE_DIR=" + filepath.Join(home, "state"),
 	}
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	cmd.Dir, cmd.Stdout, cmd.Stderr = home, log, log
 	if e.process, err = child.Start(cmd); err != nil {
 		return nil, err
 	}
@@ -109,7 +114,9 @@ func healthy(ctx context.Context, url string) error {
 }
 
 // stop ends the emulator and, with its process group, every Lambda it runs.
-func (e *emulator) stop() error { return e.process.Stop(syscall.SIGTERM, 5*time.Second) }
+func (e *emulator) stop() error {
+	return errors.Join(e.process.Stop(syscall.SIGTERM, 5*time.Second), os.RemoveAll(e.home))
+}
 
 // config is the operator's way to the emulator's services.
 func (e *emulator) config() aws.Config {

@@ -46,7 +46,8 @@ func pagesURL(endpoint, api string) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return u.JoinPath("restapis", api, stage, "_user_request_"), nil
+	u.Path = "/restapis/" + api + "/" + stage + "/_user_request_"
+	return u, nil
 }
 
 // serve begins to pass requests on to the deployed pages.

@@ -105,6 +105,10 @@ func Start(ctx context.Context, o Options) (_ *Stand, err error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Say("Building the functions …")
+	if err := build(ctx, root, s.Dir); err != nil {
+		return nil, err
+	}
 	accounts, err := s.startServers(ctx, root, o)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,8 @@ type Message struct {
 	HTML    string    `json:"html"`
 	At      time.Time `json:"at"`
 
+	// Index is the mail's place in the inbox, from 0.
+	Index int `json:"-"`
 	// Attachments are the names of the attached files.
 	Attachments []string `json:"attachments,omitempty"`
 	// Raw is the message as it came, headers and all.
@@ -74,24 +76,23 @@ func (in *Inbox) Messages() ([]Message, error) {
 	return slices.Clone(in.messages), errors.Join(in.failed...)
 }
 
-// Wait returns the first mail, from the one at index from on, that match accepts, waiting for it if
-// need be; next is the index after it.
-func (in *Inbox) Wait(ctx context.Context, from int, match func(Message) bool) (m Message, next int, err error) {
-	for {
+// Wait returns the first mail that match accepts, waiting for it if need be.
+func (in *Inbox) Wait(ctx context.Context, match func(Message) bool) (Message, error) {
+	for seen := 0; ; {
 		in.mu.Lock()
 		messages, failed, changed := in.messages, errors.Join(in.failed...), in.changed
 		in.mu.Unlock()
 		if failed != nil {
-			return Message{}, 0, failed
+			return Message{}, failed
 		}
-		for ; from < len(messages); from++ {
-			if match(messages[from]) {
-				return messages[from], from + 1, nil
+		for ; seen < len(messages); seen++ {
+			if match(messages[seen]) {
+				return messages[seen], nil
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return Message{}, 0, fmt.Errorf("waiting for a mail among %d: %w", len(messages), ctx.Err())
+			return Message{}, fmt.Errorf("waiting for a mail, %d came: %w", len(messages), ctx.Err())
 		case <-changed:
 		}
 	}
@@ -104,7 +105,7 @@ func (in *Inbox) take(to []string, raw []byte) {
 	if err != nil {
 		in.failed = append(in.failed, err)
 	} else {
-		m.To, m.At = strings.Join(to, ", "), in.now()
+		m.To, m.At, m.Index = strings.Join(to, ", "), in.now(), len(in.messages)
 		in.messages = append(in.messages, m)
 	}
 	close(in.changed)

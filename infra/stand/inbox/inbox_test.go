@@ -30,7 +30,7 @@ func TestMailArrivesAsItWasSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, next, err := in.Wait(t.Context(), 0, func(m inbox.Message) bool { return m.To == "ada@learner.example" })
+	m, err := in.Wait(t.Context(), func(m inbox.Message) bool { return m.To == "ada@learner.example" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +40,12 @@ func TestMailArrivesAsItWasSent(t *testing.T) {
 	if len(m.Attachments) != 1 || m.Attachments[0] != "letter.txt" {
 		t.Errorf("attachments: got %v, want letter.txt", m.Attachments)
 	}
-	if next != 2 {
-		t.Errorf("next: got %d, want 2, the index after the second mail", next)
+	if m.Index != 1 {
+		t.Errorf("index: got %d, want 1, the second mail", m.Index)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := in.Wait(ctx, next, func(inbox.Message) bool { return true }); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := in.Wait(ctx, func(m inbox.Message) bool { return m.Index > 1 }); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a mail after the last: got %v, want the end of the wait", err)
 	}
 }
@@ -58,7 +58,7 @@ func TestWaitWakesWhenAMailComes(t *testing.T) {
 	t.Cleanup(func() { _ = in.Close() })
 	got := make(chan error, 1)
 	go func() {
-		_, _, err := in.Wait(t.Context(), 0, func(inbox.Message) bool { return true })
+		_, err := in.Wait(t.Context(), func(inbox.Message) bool { return true })
 		got <- err
 	}()
 	if err := smtp.SendMail(in.Addr(), nil, "a@example.org", []string{"b@example.org"}, []byte(attached)); err != nil {
@@ -79,7 +79,7 @@ func TestAnUnreadableMailIsNoSilence(t *testing.T) {
 	if err := smtp.SendMail(in.Addr(), nil, "a@example.org", []string{"b@example.org"}, []byte(broken)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := in.Wait(t.Context(), 0, func(inbox.Message) bool { return true }); err == nil {
+	if _, err := in.Wait(t.Context(), func(inbox.Message) bool { return true }); err == nil {
 		t.Error("a mail that cannot be read must be an error, not a longer wait")
 	}
 }

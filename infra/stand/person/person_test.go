@@ -1,0 +1,120 @@
+package person_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/writ-dsr/writ/infra/stand/inbox"
+	"github.com/writ-dsr/writ/infra/stand/person"
+)
+
+// mailbox is a mailbox that holds what it is given.
+type mailbox []inbox.Message
+
+func (b mailbox) Wait(_ context.Context, match func(inbox.Message) bool) (inbox.Message, error) {
+	i := slices.IndexFunc(b, match)
+	if i < 0 {
+		return inbox.Message{}, context.DeadlineExceeded
+	}
+	return b[i], nil
+}
+
+const formPage = `<!doctype html><html lang="en"><body><h1>Your data</h1>
+<form method="get" action="/search"><input name="q"></form>
+<form method="post" action="./"><input type="hidden" name="v" value="1"><input name="email" type="email" value="">
+<input type="checkbox" name="rights" value="access" checked><input type="checkbox" name="rights" value="erasure">
+<select name="country"><option value="">Other</option><option value="DE" selected>Germany</option><option>France</option></select>
+<textarea name="message">
+old</textarea><button name="step" value="send">Send</button></form></body></html>`
+
+func TestAskSendsWhatABrowserWould(t *testing.T) {
+	var got string
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, formPage) })
+	mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		got = r.PostForm.Encode()
+		_, _ = fmt.Fprint(w, `<p class="code" id="code">AB12 <span>CD34</span></p>`)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+
+	p := person.New("ada@learner.example", mailbox{})
+	code, err := p.Ask(t.Context(), server.URL, person.Request{Rights: []string{"access", "erasure"}, Country: "France"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != "AB12 CD34" {
+		t.Errorf("code: got %q", code)
+	}
+	if want := "country=France&email=ada%40learner.example&message=old&rights=access&rights=erasure&v=1"; got != want {
+		t.Errorf("sent %q, want %q: hidden fields and defaults go along, a button not pressed does not", got, want)
+	}
+	for _, r := range []person.Request{{Rights: []string{"portability"}}, {Rights: []string{"access"}, Name: "Ada"}, {Rights: []string{"access"}, Country: "ZZ"}} {
+		if _, err := p.Ask(t.Context(), server.URL, r); err == nil {
+			t.Errorf("%+v: a person cannot fill what the form does not offer", r)
+		}
+	}
+}
+
+func TestOnlyAPostChanges(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprint(w, `<h1>Confirm</h1><form action="/confirm"><input name="code"><button name="confirm" value="yes">Confirm</button></form>`)
+	}))
+	t.Cleanup(server.Close)
+	_, err := person.New("ada@learner.example", mailbox{}).Confirm(t.Context(), server.URL, "AB12")
+	if err == nil || !strings.Contains(err.Error(), "POST") {
+		t.Errorf("got %v, want a complaint that the form sends no POST", err)
+	}
+}
+
+func TestDownloadTypesTheSecondCode(t *testing.T) {
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	page := func(w http.ResponseWriter) {
+		_, _ = fmt.Fprint(w, `<h1>Your copy</h1><form method="post" action="/download"><input type="hidden" name="t" value="T"><button name="step" value="send">Mail me a code</button></form>
+<form method="post" action="/download"><input type="hidden" name="t" value="T"><input name="code"></form>`)
+	}
+	sent := 0
+	mux.HandleFunc("GET /download", func(w http.ResponseWriter, _ *http.Request) { page(w) })
+	mux.HandleFunc("POST /download", func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.PostFormValue("t") != "T":
+			w.WriteHeader(http.StatusForbidden)
+		case r.PostFormValue("step") == "send":
+			sent++
+			page(w)
+		case r.PostFormValue("code") == "K7QX 2M":
+			http.Redirect(w, r, "/store/bundle.zip", http.StatusSeeOther)
+		default:
+			page(w)
+		}
+	})
+	mux.HandleFunc("GET /store/bundle.zip", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "zip") })
+	box := mailbox{
+		{Index: 0, To: "ada@learner.example", Text: "Your copy is ready:\n" + server.URL + "/download?t=T\n"},
+		{Index: 1, To: "ben@learner.example", Text: "Type this code:\n\n    WRONG 1\n"},
+		{Index: 2, To: "ada@learner.example", Text: "Type this code:\n\n    K7QX 2M\n"},
+	}
+	p := person.New("ada@learner.example", box)
+	_, link, err := p.Mail(t.Context(), "/download")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := p.Download(t.Context(), link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(file) != "zip" || sent != 1 {
+		t.Errorf("got %q after %d codes, want the file after one", file, sent)
+	}
+	if _, _, err := p.Mail(t.Context(), "/download"); err == nil {
+		t.Error("a mail was read twice")
+	}
+}
