@@ -67,7 +67,7 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 	st.intake.Connect(scope, functions)
 	st.Rules(machine.ARN, functions["sweep"], functions["notify-bounce"])
 	all := slices.Concat(slices.SortedFunc(maps.Values(functions), byName), systems)
-	st.Alarms(in.settings.alarm, st.intake, machine, all)
+	st.Alarms(in.settings.company, in.settings.alarm, st.intake, machine, all)
 	st.outputs(machine)
 	return scope.Ref, k.Err()
 }

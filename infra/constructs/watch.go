@@ -58,7 +58,7 @@ func (w Workshop) rule(id, description string, to Function, props jsii.Map) {
 // API's own errors, requests that need a person and requests nearly due. The
 // topic mails the address, if there is one. Each alarm watches one metric, for
 // emulators know no metric math and a sum costs as much.
-func (w Workshop) Alarms(address string, in Intake, machine Machine, functions []Function) {
+func (w Workshop) Alarms(company, address string, in Intake, machine Machine, functions []Function) {
 	topic := w.New("aws_sns.Topic", "Alarms", jsii.Map{"topicName": w.FunctionName("alarms"), "enforceSSL": true})
 	if address != "" {
 		w.K.Invoke(topic, "addSubscription", w.K.Create(lib+"aws_sns_subscriptions.EmailSubscription", address))
@@ -76,9 +76,9 @@ func (w Workshop) Alarms(address string, in Intake, machine Machine, functions [
 	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
 		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
 	w.alarm("NeedsAttention", "a request needs its owner; writ requests list shows it", 1, notify,
-		w.metric(Namespace, "needs_attention", 3600, jsii.Map{"Stack": w.Stack}))
+		w.metric(Namespace, "needs_attention", 3600, jsii.Map{"company": company}))
 	w.alarm("DueSoon", "a request is nearly due and still open; writ requests list shows it", 1, notify,
-		w.metric(Namespace, "due_soon", 3600, jsii.Map{"Stack": w.Stack}))
+		w.metric(Namespace, "due_soon", 3600, jsii.Map{"company": company}))
 }
 
 func (w Workshop) metric(namespace, name string, seconds int, dimensions jsii.Map) jsii.Ref {
