@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/writ-dsr/writ/infra/stand"
+	"github.com/writ-dsr/writ/shared/connectors/stripe/stripefake"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
+	"github.com/writ-dsr/writ/shared/platform/checkout"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// demoLearners are the people of the demo; docs/demo.md lists them.
+func demoLearners() []stand.Learner {
+	return []stand.Learner{
+		{Name: "Maya Lindqvist", Email: "maya.lindqvist@learner.example", Phone: "+46 8 555 0101", Courses: 4, Payments: 3, Files: 2, Newsletter: true},
+		{Name: "Jonas Abebe", Email: "jonas.abebe@learner.example", Phone: "+49 30 555 0102", Courses: 3, Payments: 2, Files: 1, Newsletter: true, StudiesWith: "maya.lindqvist@learner.example"},
+		{Name: "Priya Raman", Email: "priya.raman@learner.example", Phone: "+44 20 555 0103", Courses: 2, Files: 3},
+		{Name: "Tomas Novak", Email: "tomas.novak@learner.example", Courses: 1, Payments: 1},
+		{Name: "Maya Work", Email: "maya.lindqvist+work@learner.example", Courses: 1, Newsletter: true},
+	}
+}
+
+// endpoints is what .demo/endpoints.json holds while the demo runs.
+type endpoints struct {
+	Form            string `json:"form"`
+	InboxJSON       string `json:"inbox_json"`
+	AWS             string `json:"aws"`
+	Postgres        string `json:"postgres"`
+	StateMachineARN string `json:"state_machine_arn"`
+	Stripe          string `json:"stripe"`
+}
+
+type demo struct {
+	once                        bool
+	port, awsPort, postgresPort int
+}
+
+func demoCommand() command {
+	return command{
+		name:    "demo",
+		summary: "run one access and one erasure on this machine, as a person would, and keep the form open",
+		setup: func(flags *flag.FlagSet) runner {
+			var d demo
+			flags.BoolVar(&d.once, "once", false, "end after the two requests; fail if an outcome is wrong")
+			flags.IntVar(&d.port, "port", 8080, "port of the form and the inbox; 0 for a free one")
+			flags.IntVar(&d.awsPort, "aws-port", 0, "port of the emulator of AWS; 0 for a free one")
+			flags.IntVar(&d.postgresPort, "postgres-port", 0, "port of PostgreSQL; 0 for a free one")
+			return d.run
+		},
+	}
+}
+
+func (d demo) run(ctx context.Context, c console, args []string) (err error) {
+	if len(args) > 0 {
+		return usage("it takes no arguments")
+	}
+	root, err := checkout.Root()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	dir := filepath.Join(root, ".demo")
+	say := func(s string) { _, _ = fmt.Fprintf(c.errs, "%5.1f s  %s\n", time.Since(began).Seconds(), s) }
+	pack, err := policy.Load("pythonmaster")
+	if err != nil {
+		return fmt.Errorf("reading the company's files: %w", err)
+	}
+	employees := slices.Sorted(maps.Values(pack.Assignees))
+	learners := demoLearners()
+	vendors := demoVendors(learners)
+	s, err := stand.Start(ctx, stand.Options{
+		Company: pack.ID, FrontPort: d.port, AWSPort: d.awsPort, PostgresPort: d.postgresPort,
+		WaitScale: "0", Learners: learners, Vendors: vendors, Dir: dir, Say: say,
+	})
+	if err != nil {
+		return err
+	}
+	where := filepath.Join(dir, "endpoints.json")
+	defer func() { err = errors.Join(err, os.Remove(where), s.Close()) }()
+	if err := writeEndpoints(where, s); err != nil {
+		return err
+	}
+	say("The form is at " + s.Front + "/ and the mails are at " + s.Front + "/inbox")
+	result, err := walk(ctx, s, employees, say)
+	if perr := c.print(result, result.write); perr != nil {
+		return errors.Join(err, perr)
+	}
+	if d.once || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		say("Wrong: " + err.Error())
+	}
+	say("Ask for yourself at " + s.Front + "/ as one of docs/demo.md, read the mails at " + s.Front + "/inbox. Ctrl-C ends everything.")
+	<-ctx.Done()
+	return err
+}
+
+func writeEndpoints(path string, s *stand.Stand) error {
+	raw, err := json.MarshalIndent(endpoints{
+		Form: s.Front + "/", InboxJSON: s.Front + "/inbox.json", AWS: s.AWS, Postgres: s.Postgres,
+		StateMachineARN: s.Outputs["MachineArn"], Stripe: s.Vendors["stripe"],
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, append(raw, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the demo's endpoints: %w", err)
+	}
+	return nil
+}
+
+// demoVendors are the fakes of the vendors' APIs, by system. Everybody who paid
+// is a customer there; the learners get their customers' ids.
+func demoVendors(learners []stand.Learner) map[string]stand.Vendor {
+	fake := stripefake.New()
+	for i, l := range learners {
+		if l.Payments > 0 {
+			learners[i].StripeCustomer = fake.Seed(dsrtest.Person{Name: l.Name, Email: l.Email, Phone: l.Phone, City: "Tech City"})
+		}
+	}
+	return map[string]stand.Vendor{"stripe": {Handler: fake, Secrets: map[string]string{"api_key": stripefake.Key}}}
+}

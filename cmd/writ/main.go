@@ -1,0 +1,31 @@
+// Command writ is the engineer's and the privacy officer's tool: it checks a
+// company's files, tells what a request would do, proves the ledger and runs the
+// demo.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// commands is the table of subcommands, in the order of the help.
+func commands() []command {
+	return []command{
+		demoCommand(),
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, commands(), os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run runs the subcommand that args name and returns the exit status.
+func run(ctx context.Context, table []command, args []string, out, errs io.Writer) int {
+	return frame{table: table, out: out, errs: errs}.run(ctx, args)
+}
