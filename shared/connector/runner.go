@@ -42,13 +42,14 @@ type Parts interface {
 // Errand is one visit to do: the leased visit and what it needs.
 type Errand struct {
 	Visit      dsr.Visit
-	Identities []dsr.Identity       // of the person, from the proof and from earlier visits
-	Located    bool                 // act: the gather visit looked and could see; else a person decides
-	Found      Footprint            // act: what the gather visit found
-	HoldKeys   []string             // checked in the write that allows the first destructive call
-	Box        Box                  // the request's
-	Parts      func(next int) Parts // opens the export from a part number on
-	Changes    []dsr.Change         // for rectify
+	Identities []dsr.Identity                // of the person, from the proof and from earlier visits
+	Located    bool                          // act: the gather visit looked and could see; else a person decides
+	Found      Footprint                     // act: what the gather visit found
+	HoldKeys   []string                      // checked in the write that allows the first destructive call
+	Box        Box                           // the request's
+	Parts      func(next int) Parts          // opens the export from a part number on
+	Changes    []dsr.Change                  // for rectify
+	Decide     func(dsr.Outcome) dsr.Outcome // the pack: may turn kept into retained
 }
 
 // Answer says how a visit ended.
@@ -510,6 +511,11 @@ func (w *visit) outcomes() []dsr.Outcome {
 	for _, category := range w.categories() {
 		if !slices.ContainsFunc(said, func(o dsr.Outcome) bool { return o.Category == category }) {
 			said = append(said, dsr.Outcome{Category: category, Kind: dsr.NotHeld})
+		}
+	}
+	if w.Decide != nil {
+		for i := range said {
+			said[i] = w.Decide(said[i])
 		}
 	}
 	slices.SortStableFunc(said, func(a, b dsr.Outcome) int {

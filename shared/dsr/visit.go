@@ -64,6 +64,13 @@ type PersonTask struct {
 	Files       int       `json:"files,omitempty"`
 }
 
+// Officer is the system of the visit in which the privacy officer reads what a
+// person wrote in their own words; its one category is Words.
+const (
+	Officer = "officer"
+	Words   = "own_words"
+)
+
 // Task names the visit in keys and file names: "<system>#<phase>".
 func (v Visit) Task() string { return v.System + "#" + string(v.Phase) }
 

@@ -38,7 +38,8 @@ type Request struct {
 	Channel  string           `json:"channel"` // form
 	Status   dsr.Status       `json:"status"`
 	Rights   []dsr.Right      `json:"rights"`
-	Country  string           `json:"country"` // ISO 3166-1 alpha-2, or "" for not said
+	Words    bool             `json:"words,omitempty"` // the person wrote words or chose "something else": a person reads them
+	Country  string           `json:"country"`         // ISO 3166-1 alpha-2, or "" for not said
 	Language string           `json:"language"`
 	Clock    []dsr.ClockEvent `json:"clock"`
 	DueAt    time.Time        `json:"due_at"`
@@ -62,6 +63,7 @@ type Request struct {
 	Reason     string            `json:"reason,omitempty"`      // closed word: why it needs attention or was closed
 	SealedWait []byte            `json:"sealed_wait,omitempty"` // ciphertext of the machine's task token of VerifyChallenge
 	Planned    bool              `json:"planned,omitempty"`     // the visits are written
+	Told       string            `json:"told,omitempty"`        // digest of the outcomes the last answer told
 	Bundle     *Bundle           `json:"bundle,omitempty"`
 	Notices    map[string]Notice `json:"notices,omitempty"`   // by kind and sequence, for example "challenge#1", "answer#1"
 	HeadMACs   map[string]string `json:"head_macs,omitempty"` // closing head of each chain, MACed by KMS
@@ -258,4 +260,22 @@ func Change(ctx context.Context, s requests, id dsr.RequestID, f func(*Request) 
 		}
 	}
 	return Request{}, fmt.Errorf("changing request %s: %w eight times in a row", id, ErrConflict)
+}
+
+// NextRun raises the run of a request by a conditional write, before the run is
+// started: from here on every lease of an older run writes nothing.
+func NextRun(ctx context.Context, s requests, id dsr.RequestID) (Request, error) {
+	return Change(ctx, s, id, func(r *Request) error { r.Run++; return nil })
+}
+
+// Settle records that the person was answered with this verdict: the request is
+// completed, or answered with something still open. Answered is not completed.
+func (r *Request) Settle(v dsr.Verdict, now time.Time) {
+	if r.AnsweredAt.IsZero() {
+		r.AnsweredAt = now
+	}
+	r.Told, r.Status = v.Digest, dsr.Answered
+	if v.Complete {
+		r.Status, r.ClosedAt = dsr.Completed, now
+	}
 }

@@ -38,6 +38,10 @@ func NewSES(c client, sender, configSet string) *SES {
 	return &SES{client: c, sender: sender, configSet: configSet}
 }
 
+// TagRequest is the tag with which the service's events name the request of a
+// mail: the part of the seed before its first slash.
+const TagRequest = "writ-request"
+
 // Send hands the message over and returns the mail service's id, which a later
 // bounce names. The same message with the same seed is the same bytes, so that
 // a letter sent again after an unknown outcome shows as a copy, not as news.
@@ -51,6 +55,9 @@ func (s *SES) Send(ctx context.Context, m Message, seed string) (messageID strin
 		return "", &connector.Error{Kind: connector.Invalid, Err: err}
 	}
 	in := &ses.SendRawEmailInput{RawMessage: &types.RawMessage{Data: raw}, Destinations: []string{m.To}}
+	if request, _, ok := strings.Cut(seed, "/"); ok {
+		in.Tags = []types.MessageTag{{Name: aws.String(TagRequest), Value: aws.String(request)}}
+	}
 	if s.configSet != "" {
 		in.ConfigurationSetName = aws.String(s.configSet)
 	}

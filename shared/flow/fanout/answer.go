@@ -1,0 +1,453 @@
+package fanout
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/platform/mail"
+	"github.com/writ-dsr/writ/shared/platform/web"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// AnswerLedger is what a person's answer reads and writes.
+type AnswerLedger interface {
+	dossier.Ledger
+	SaveRequest(ctx context.Context, r ledger.Request) error
+	Visit(ctx context.Context, id dsr.RequestID, task string) (dsr.Visit, error)
+	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+	SaveVisit(ctx context.Context, v dsr.Visit) error
+	Append(ctx context.Context, e dsr.Event) error
+	Token(ctx context.Context, hash string, now time.Time) (ledger.Token, error)
+	SetCode(ctx context.Context, hash, codeHash string, due time.Time) error
+	CountAttempt(ctx context.Context, hash string, max int) error
+	ClearCode(ctx context.Context, hash, codeHash string) error
+	Hit(ctx context.Context, key string, window time.Duration, limit int, now time.Time) (bool, error)
+}
+
+// Upload is a form that sends one file straight to object storage.
+type Upload struct {
+	Action string // where the form posts to
+	Fields []Field
+	Origin string // for the page's security policy
+}
+
+// Field is one hidden field of an upload's form.
+type Field struct{ Name, Value string }
+
+// Uploads keeps the files people add to a task. Take copies what was uploaded
+// into the request's export and returns how many files there were.
+type Uploads interface {
+	Form(ctx context.Context, id dsr.RequestID, task, back string) (Upload, error)
+	Count(ctx context.Context, id dsr.RequestID, task string) (int, error)
+	Take(ctx context.Context, id dsr.RequestID, system, task, category string) (int, error)
+}
+
+// Runs starts the next run of a request.
+type Runs interface {
+	StartRun(ctx context.Context, id dsr.RequestID, run int, proved bool) error
+}
+
+// Answer serves the page of a person's task.
+type Answer struct {
+	Company     *policy.Company
+	Descriptors map[string]connector.Descriptor
+	Officer     string
+	Ledger      AnswerLedger
+	Keys        dossier.Keys
+	Hasher      Hasher
+	Mail        Mailer
+	Machine     Releaser
+	Runs        Runs
+	Uploads     Uploads
+	Now         func() time.Time
+	Log         *slog.Logger
+	URL         string
+	pages       *web.Templates
+}
+
+const (
+	codeLife     = 30 * time.Minute
+	maxAttempts  = 5
+	codesPerHour = 5
+)
+
+//go:embed pages/*.html
+var pages embed.FS
+
+// NewAnswer parses the pages.
+func NewAnswer(a Answer) *Answer {
+	a.pages = web.Parse(pages, "pages/*.html").With(web.Site{Company: a.Company.Name})
+	return &a
+}
+
+// open is one task with what its page needs.
+type open struct {
+	token   ledger.Token
+	secret  string
+	request ledger.Request
+	visit   dsr.Visit // zero for Writ's own trouble
+	role    string
+}
+
+// Handle serves /task. GET changes nothing; what to look for is shown only
+// after the code that is mailed to the assignee.
+func (a *Answer) Handle(ctx context.Context, r web.Request) (web.Response, error) {
+	secret := r.Query.Get("t")
+	if r.Method == http.MethodPost {
+		secret = r.Form.Get("t")
+	}
+	o, refusal, err := a.find(ctx, secret)
+	if err != nil || refusal != nil {
+		return deref(refusal), err
+	}
+	if r.Method != http.MethodPost {
+		return a.page(http.StatusOK, "task", "A data request needs you", "Ask for a code, which we mail to you; then this page shows what to do.", o, nil, nil), nil
+	}
+	switch r.Form.Get("step") {
+	case "send":
+		return a.send(ctx, o)
+	case "open", "answer":
+		problems, err := a.check(ctx, o, r.Form.Get("code"))
+		if err != nil {
+			return web.Response{}, err
+		}
+		if problems != nil {
+			return a.page(http.StatusBadRequest, "code", "Type the code", "Type the code that we mailed to you.", o, nil, problems), nil
+		}
+		if r.Form.Get("step") == "answer" {
+			return a.answer(ctx, o, r)
+		}
+		return a.show(ctx, http.StatusOK, o, r.Form.Get("code"), nil)
+	}
+	return a.page(http.StatusBadRequest, "task", "A data request needs you", "Ask for a code, which we mail to you; then this page shows what to do.", o, nil, nil), nil
+}
+
+func deref(r *web.Response) web.Response {
+	if r == nil {
+		return web.Response{}
+	}
+	return *r
+}
+
+// find reads the token and the task it names, or answers the page itself.
+func (a *Answer) find(ctx context.Context, secret string) (open, *web.Response, error) {
+	refuse := func(status int, title, lead string) (open, *web.Response, error) {
+		p := a.pages.Page(status, "closed", web.View{Title: title, Lead: lead})
+		return open{}, &p, nil
+	}
+	token, err := a.Ledger.Token(ctx, ledger.HashSecret(secret), a.Now())
+	if err == nil && token.Purpose != ledger.TokenTask {
+		err = ledger.ErrNotFound
+	}
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return refuse(http.StatusNotFound, "This link does not work", "This link is not one of ours; please copy the whole link from the mail.")
+	case errors.Is(err, ledger.ErrExpired):
+		return refuse(http.StatusGone, "This link has expired", "This link has expired; the privacy officer has the task now.")
+	case err != nil:
+		return open{}, nil, fmt.Errorf("reading the token: %w", err)
+	}
+	o := open{token: token, secret: secret, role: OfficerRole}
+	if o.request, err = a.Ledger.Request(ctx, token.RequestID); err != nil {
+		return open{}, nil, fmt.Errorf("reading request %s: %w", token.RequestID, err)
+	}
+	if !o.request.Status.Open() {
+		return refuse(http.StatusGone, "This task is closed", "The request is closed, so there is nothing left to do here.")
+	}
+	if o.own() {
+		if o.request.Owner == "" {
+			return refuse(http.StatusGone, "This task is done", "The request goes on already; there is nothing left to do here.")
+		}
+		return o, nil, nil
+	}
+	if o.visit, err = a.Ledger.Visit(ctx, token.RequestID, token.Task); err != nil {
+		return open{}, nil, fmt.Errorf("reading task %s: %w", token.Task, err)
+	}
+	if o.visit.Settled() || o.visit.Person == nil || !o.visit.Person.AnsweredAt.IsZero() {
+		return refuse(http.StatusGone, "This task is done", "This task was answered; there is nothing left to do here.")
+	}
+	o.role = o.visit.Person.Assignee
+	return o, nil, nil
+}
+
+// own reports whether the task is about Writ's own trouble.
+func (o open) own() bool { return strings.HasPrefix(o.token.Task, Self+"#") }
+
+func (o open) system() string {
+	system, _, _ := strings.Cut(o.token.Task, "#")
+	return system
+}
+
+func (a *Answer) page(status int, name, title, lead string, o open, data map[string]any, problems []web.Problem) web.Response {
+	if data == nil {
+		data = map[string]any{}
+	}
+	data["Token"], data["System"], data["Reference"] = o.secret, systemName(a.Company, o.system()), string(o.request.ID)
+	if o.visit.Person != nil {
+		data["Due"], data["Why"] = o.visit.Person.Due, why(o.visit.Person.Cause)
+	} else {
+		data["Due"], data["Why"] = o.request.DueAt, why(connector.CauseFault)
+	}
+	v := web.View{Title: title, Lead: lead, Data: data, Problems: problems}
+	if up, ok := data["Upload"].(Upload); ok && up.Origin != "" {
+		v.Targets = []string{up.Origin}
+	}
+	return a.pages.Page(status, name, v)
+}
+
+// send mails a fresh code to the assignee, at most a few an hour.
+func (a *Answer) send(ctx context.Context, o open) (web.Response, error) {
+	now := a.Now()
+	ok, err := a.Ledger.Hit(ctx, "task_code#"+o.token.Hash, time.Hour, codesPerHour, now)
+	if err != nil {
+		return web.Response{}, fmt.Errorf("counting codes: %w", err)
+	}
+	if !ok {
+		return a.page(http.StatusTooManyRequests, "code", "Too many codes", "We mailed several codes already; type the newest, or try again in an hour.", o, nil, nil), nil
+	}
+	code := ledger.NewCode()
+	hash, err := a.Hasher.Hash(ctx, "code", o.token.Hash+code)
+	if err != nil {
+		return web.Response{}, fmt.Errorf("hashing the code: %w", err)
+	}
+	if err := a.Ledger.SetCode(ctx, o.token.Hash, hash, now.Add(codeLife)); err != nil {
+		return web.Response{}, fmt.Errorf("keeping the code: %w", err)
+	}
+	letter := mail.Letter{
+		Subject: "Your code for a data request task", Lead: "Type this code on the page of the task within 30 minutes.",
+		Parts: []mail.Part{{Code: code}}, Reference: string(o.request.ID), Footer: "Sent by Writ for " + a.Company.Name + ".",
+	}
+	message, err := letter.Message(address(a.Company, a.Officer, o.role))
+	if err != nil {
+		return web.Response{}, fmt.Errorf("writing the code: %w", err)
+	}
+	if _, err := a.Mail.Send(ctx, message, fmt.Sprintf("%s/task_code/%d", o.request.ID, now.UnixNano())); err != nil {
+		return web.Response{}, fmt.Errorf("mailing the code: %w", err)
+	}
+	return a.page(http.StatusOK, "code", "Type the code", "We mailed a code to you; type it here.", o, nil, nil), nil
+}
+
+// check compares the typed code; nil problems mean that it is right.
+func (a *Answer) check(ctx context.Context, o open, typed string) ([]web.Problem, error) {
+	if typed == "" {
+		return []web.Problem{{Field: "code", Text: "Type the code from the mail."}}, nil
+	}
+	hash, err := a.Hasher.Hash(ctx, "code", o.token.Hash+ledger.CleanCode(typed))
+	if err != nil {
+		return nil, fmt.Errorf("hashing the code: %w", err)
+	}
+	switch {
+	case o.token.CodeHash == "" || a.Now().After(o.token.CodeDue):
+		return []web.Problem{{Field: "code", Text: "This code has expired; ask for a new one."}}, nil
+	case o.token.Attempts >= maxAttempts:
+		return []web.Problem{{Field: "code", Text: "The code was wrong too often; ask for a new one."}}, nil
+	case hash != o.token.CodeHash:
+		if err := a.Ledger.CountAttempt(ctx, o.token.Hash, maxAttempts); err != nil && !errors.Is(err, ledger.ErrAttempts) {
+			return nil, fmt.Errorf("counting the attempt: %w", err)
+		}
+		return []web.Problem{{Field: "code", Text: "This is not the code we mailed; type the newest one."}}, nil
+	}
+	return nil, nil
+}
+
+// show is the task itself: whom to look for, what, and the answers.
+func (a *Answer) show(ctx context.Context, status int, o open, code string, problems []web.Problem) (web.Response, error) {
+	data := map[string]any{"Code": code, "Own": o.own()}
+	if o.own() {
+		data["Reason"] = o.request.Reason
+		return a.page(status, "answer", "A step failed", "When the cause is mended, let Writ go on from where it stopped.", o, data, problems), nil
+	}
+	d, err := dossier.Open(ctx, a.Ledger, a.Keys, o.request.ID)
+	if err != nil {
+		return web.Response{}, err
+	}
+	data["Email"], data["Name"] = d.Subject.Email(), d.Subject.Name
+	if o.system() == dsr.Officer {
+		data["Words"] = d.Subject.Message
+	}
+	s, _ := a.Company.System(o.system())
+	data["Instruction"] = s.Instruction
+	var categories []string
+	for _, id := range o.visit.Categories {
+		if c, ok := a.Company.Category(id); ok {
+			categories = append(categories, c.Name)
+		}
+	}
+	data["Categories"] = categories
+	data["Erase"] = o.visit.Phase == dsr.Act
+	data["Api"] = !o.visit.Manual
+	data["Secrets"] = a.secrets(s, o.visit)
+	if o.visit.Phase == dsr.Gather && a.Uploads != nil {
+		if n, err := a.Uploads.Count(ctx, o.request.ID, o.token.Task); err == nil {
+			data["Uploaded"] = n
+		}
+		if up, err := a.Uploads.Form(ctx, o.request.ID, o.token.Task, a.URL+"/task?t="+o.secret); err == nil {
+			data["Upload"] = up
+		}
+	}
+	title, lead := "Find the person's data", "Look for this person in "+systemName(a.Company, o.system())+" and answer below."
+	if o.visit.Phase == dsr.Act {
+		title, lead = "Erase the person's data", "Erase this person's data in "+systemName(a.Company, o.system())+" and answer below."
+	}
+	if o.system() == dsr.Officer {
+		title, lead = "Answer the person's own words", "Read what the person wrote, answer them by mail, and say here that it is done."
+	}
+	return a.page(status, "answer", title, lead, o, data, problems), nil
+}
+
+// secrets names the parameters that are missing, never their values.
+func (a *Answer) secrets(s policy.System, v dsr.Visit) []string {
+	if v.Person == nil || v.Person.Cause != CauseMissingSecret {
+		return nil
+	}
+	var names []string
+	for name := range a.Descriptors[s.Connector].Secrets {
+		names = append(names, "/writ/"+a.Company.ID+"/"+s.ID+"/"+name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// answer records what the person says, then lets the machine go on. The ledger
+// is written first: the machine believes nothing it is told.
+func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Response, error) {
+	said := r.Form.Get("answer")
+	if o.own() {
+		if said != connector.AnswerAgain {
+			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Choose an answer."}})
+		}
+		return a.goOn(ctx, o)
+	}
+	allowed := []string{connector.AnswerNothingHeld, connector.AnswerDone, connector.AnswerCannot}
+	if o.visit.Phase == dsr.Gather {
+		allowed = append(allowed, connector.AnswerUploaded)
+	}
+	if !o.visit.Manual {
+		allowed = append(allowed, connector.AnswerAgain)
+	}
+	if !slices.Contains(allowed, said) {
+		return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Choose an answer."}})
+	}
+	now := a.Now()
+	files := 0
+	if said == connector.AnswerUploaded {
+		var err error
+		if files, err = a.Uploads.Take(ctx, o.request.ID, o.system(), o.token.Task, o.visit.Categories[0]); err != nil {
+			return web.Response{}, fmt.Errorf("taking the uploads of task %s: %w", o.token.Task, err)
+		}
+		if files == 0 {
+			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "No file has arrived yet; upload it first."}})
+		}
+	}
+	if err := a.Ledger.ClearCode(ctx, o.token.Hash, o.token.CodeHash); err != nil {
+		if errors.Is(err, ledger.ErrUsed) {
+			return a.page(http.StatusBadRequest, "code", "Type the code", "The code was used already; ask for a new one.", o, nil, nil), nil
+		}
+		return web.Response{}, fmt.Errorf("using the code: %w", err)
+	}
+	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
+	if err != nil {
+		return web.Response{}, fmt.Errorf("taking task %s: %w", o.token.Task, err)
+	}
+	d, err := dossier.Open(ctx, a.Ledger, a.Keys, o.request.ID)
+	if err != nil {
+		return web.Response{}, err
+	}
+	wait := v.Person.SealedWait
+	v.Person.Answer, v.Person.AnsweredAt, v.Person.Files, v.Person.SealedWait = said, now, files, nil
+	v.LeaseUntil = time.Time{}
+	status := releasedAgain
+	switch {
+	case v.Manual:
+		v.Outcomes, v.Status, v.SettledAt = connector.Answered(v), dsr.VisitSettled, now
+		status = releasedDone
+	case said == connector.AnswerAgain:
+		v.Steps = fromTheStart(v.Steps)
+	}
+	if err := a.Ledger.SaveVisit(ctx, v); err != nil {
+		return web.Response{}, fmt.Errorf("recording the answer to task %s: %w", o.token.Task, err)
+	}
+	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventPersonAnswer, At: now, Run: v.Run, Fence: v.Fence,
+		Detail: map[string]any{"phase": string(v.Phase), "answer": said, "files": files, "role": v.Person.Assignee}}); err != nil {
+		return web.Response{}, err
+	}
+	a.release(ctx, d, v, wait, status)
+	return a.page(http.StatusOK, "closed", "Thank you", "Your answer is recorded; there is nothing left to do here.", o, nil, nil), nil
+}
+
+// fromTheStart lets every step that failed, or that the read-back contradicted,
+// be tried again. A step that was started stays started: it is read back first.
+func fromTheStart(steps map[dsr.Op]dsr.Step) map[dsr.Op]dsr.Step {
+	contradicted := false
+	for _, o := range steps[dsr.ReadBack].Outcomes {
+		contradicted = contradicted || o.Kind == dsr.Failed
+	}
+	for op, s := range steps {
+		s.Attempts = 0
+		if contradicted && (op == dsr.ReadBack || op == dsr.Erase) {
+			s.Done, s.Outcomes = false, nil
+		}
+		steps[op] = s
+	}
+	return steps
+}
+
+// release ends the machine's wait. Where there is none any more, because the
+// person answered after the partial answer, the next run takes the answer up.
+func (a *Answer) release(ctx context.Context, d dossier.Dossier, v dsr.Visit, wait []byte, status string) {
+	var err error
+	if len(wait) > 0 {
+		var token string
+		if token, err = dossier.OpenWait(d.Box, v.RequestID, v.Task(), wait); err == nil {
+			err = a.Machine.Release(ctx, token, Released{V: 1, Status: status})
+		}
+		if err == nil {
+			return
+		}
+	}
+	if d.Request.Status == dsr.Answered {
+		if err = a.startRun(ctx, v.RequestID); err == nil {
+			return
+		}
+	}
+	if err != nil {
+		a.Log.Warn("going on after an answer: the sweep will do it", "request_id", string(v.RequestID), "system", v.System, "error", err.Error())
+	}
+}
+
+func (a *Answer) startRun(ctx context.Context, id dsr.RequestID) error {
+	r, err := ledger.NextRun(ctx, a.Ledger, id)
+	if err != nil {
+		return err
+	}
+	return a.Runs.StartRun(ctx, id, r.Run, !r.VerifiedAt.IsZero())
+}
+
+// goOn starts the next run of a request that a fault had stopped.
+func (a *Answer) goOn(ctx context.Context, o open) (web.Response, error) {
+	if err := a.Ledger.ClearCode(ctx, o.token.Hash, o.token.CodeHash); err != nil {
+		return a.page(http.StatusBadRequest, "code", "Type the code", "The code was used already; ask for a new one.", o, nil, nil), nil
+	}
+	now := a.Now()
+	if _, err := ledger.Change(ctx, a.Ledger, o.request.ID, func(r *ledger.Request) error { r.Owner, r.Reason = "", ""; return nil }); err != nil {
+		return web.Response{}, fmt.Errorf("taking request %s back: %w", o.request.ID, err)
+	}
+	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: o.request.ID, Chain: dsr.RequestChain, Kind: dsr.EventPersonAnswer, At: now, Detail: map[string]any{"answer": connector.AnswerAgain, "role": OfficerRole}}); err != nil {
+		return web.Response{}, err
+	}
+	if err := a.startRun(ctx, o.request.ID); err != nil {
+		return web.Response{}, fmt.Errorf("starting the next run of request %s: %w", o.request.ID, err)
+	}
+	return a.page(http.StatusOK, "closed", "Thank you", "Writ goes on with the request from where it stopped.", o, nil, nil), nil
+}

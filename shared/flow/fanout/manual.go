@@ -1,0 +1,299 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/platform/mail"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// ManualInput is what the machine hands to FanoutManual, and to Attention with
+// System "writ" and the task token "none".
+type ManualInput struct {
+	V         int           `json:"v"`
+	RequestID dsr.RequestID `json:"request_id"`
+	Run       int           `json:"run"`
+	System    string        `json:"system"`
+	Phase     dsr.Phase     `json:"phase"`
+	Cause     string        `json:"cause"`
+	TaskToken string        `json:"task_token"`
+}
+
+// ManualOutput says nothing: the machine waits for the token.
+type ManualOutput struct{}
+
+// Released is what the machine gets when a person's task ends.
+type Released struct {
+	V      int    `json:"v"`
+	Status string `json:"status"` // done, again
+}
+
+// The two ways a person's task ends for the machine.
+const (
+	releasedDone  = "done"
+	releasedAgain = "again"
+)
+
+// Self is the system name of Writ's own trouble: a fault in a stage.
+const Self = "writ"
+
+// ManualLedger is what opening a task reads and writes.
+type ManualLedger interface {
+	dossier.Ledger
+	SaveRequest(ctx context.Context, r ledger.Request) error
+	SaveVisit(ctx context.Context, v dsr.Visit) error
+	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+	PutToken(ctx context.Context, t ledger.Token) error
+	Append(ctx context.Context, e dsr.Event) error
+}
+
+// Mailer sends one message; the same seed makes the same message again.
+type Mailer interface {
+	Send(ctx context.Context, m mail.Message, seed string) (messageID string, err error)
+}
+
+// Releaser ends a wait of the machine.
+type Releaser interface {
+	Release(ctx context.Context, taskToken string, output any) error
+}
+
+// Manual opens people's tasks.
+type Manual struct {
+	Company *policy.Company
+	Officer string // the privacy officer's address: who has it when nobody else does
+	Ledger  ManualLedger
+	Keys    dossier.Keys
+	Mail    Mailer
+	Machine Releaser
+	Now     func() time.Time
+	Log     *slog.Logger
+	URL     string
+}
+
+// linkLife is how long a task's link works: past any due date, because an
+// answer after the partial answer still counts.
+const linkLife = 120 * 24 * time.Hour
+
+// OfficerRole is the role of the privacy officer, who has what no role has.
+const OfficerRole = "privacy_officer"
+
+// Handle opens a task once, mails its assignee, and keeps the machine's token;
+// at a later attempt or run it only replaces the token. Where nobody can finish
+// in time it lets the machine go on with the truth: deferred.
+func (m *Manual) Handle(ctx context.Context, in ManualInput) (ManualOutput, error) {
+	if in.System == Self {
+		return ManualOutput{}, m.attention(ctx, in)
+	}
+	d, err := dossier.Open(ctx, m.Ledger, m.Keys, in.RequestID)
+	if err != nil {
+		return ManualOutput{}, err
+	}
+	r, now := d.Request, m.Now()
+	if r.Run != in.Run || (r.Status != dsr.Running && r.Status != dsr.Answered) {
+		return ManualOutput{}, m.release(ctx, in, releasedDone)
+	}
+	v, err := m.Ledger.TakeVisit(ctx, in.RequestID, dsr.Visit{System: in.System, Phase: in.Phase}.Task(), in.Run, now, now.Add(time.Minute))
+	switch {
+	case errors.Is(err, ledger.ErrSettled):
+		return ManualOutput{}, m.release(ctx, in, releasedDone)
+	case err != nil:
+		return ManualOutput{}, fmt.Errorf("taking the visit of system %s: %w", in.System, err)
+	}
+	margin, err := marginOf(m.Company, r)
+	if err != nil {
+		return ManualOutput{}, err
+	}
+	fresh := v.Person == nil || (!v.Person.AnsweredAt.IsZero() && v.Person.Answer == connector.AnswerAgain)
+	if fresh {
+		v.Person = &dsr.PersonTask{Assignee: m.role(in.System), Instruction: in.System, Cause: in.Cause, OpenedAt: now, Due: margin}
+		if v.Status == dsr.VisitPlanned {
+			v.Status = dsr.VisitWithPerson
+		}
+	}
+	v.Person.SealedWait = dossier.SealWait(d.Box, in.RequestID, v.Task(), in.TaskToken)
+	v.LeaseUntil = time.Time{}
+	if fresh { // before the save: rather two mails than none
+		if err := m.ask(ctx, r, v, margin); err != nil {
+			return ManualOutput{}, err
+		}
+	}
+	if err := m.Ledger.SaveVisit(ctx, v); err != nil {
+		return ManualOutput{}, fmt.Errorf("opening the task of system %s: %w", in.System, err)
+	}
+	if r.AnsweredAt.IsZero() && now.Before(margin) {
+		return ManualOutput{}, nil
+	}
+	// The task stays open and its link works; the machine does not wait for it.
+	v, err = m.Ledger.TakeVisit(ctx, in.RequestID, v.Task(), in.Run, now, now.Add(time.Minute))
+	if err != nil {
+		return ManualOutput{}, fmt.Errorf("deferring the task of system %s: %w", in.System, err)
+	}
+	v.Person.SealedWait = nil
+	if err := deferVisit(ctx, m.Ledger, v, now); err != nil {
+		return ManualOutput{}, err
+	}
+	return ManualOutput{}, m.release(ctx, in, releasedDone)
+}
+
+func (m *Manual) release(ctx context.Context, in ManualInput, status string) error {
+	return m.Machine.Release(ctx, in.TaskToken, Released{V: 1, Status: status})
+}
+
+// role is who does the tasks of a system.
+func (m *Manual) role(system string) string {
+	s, ok := m.Company.System(system)
+	if ok && s.Assignee != "" {
+		return s.Assignee
+	}
+	return OfficerRole
+}
+
+// address is where a role's mail goes: the pack's, else the officer's.
+func address(c *policy.Company, officer, role string) string {
+	if a, ok := c.Assignee(role); ok && role != OfficerRole {
+		return a
+	}
+	return officer
+}
+
+// ask mails the assignee: system, due date and reference, no personal data.
+func (m *Manual) ask(ctx context.Context, r ledger.Request, v dsr.Visit, due time.Time) error {
+	now := m.Now()
+	link, err := taskLink(ctx, m.Ledger, m.URL, r.ID, v.Task(), now)
+	if err != nil {
+		return err
+	}
+	message, err := taskLetter(m.Company, r.ID, systemName(m.Company, v.System), v.Person.Cause, due, link, false).Message(address(m.Company, m.Officer, v.Person.Assignee))
+	if err != nil {
+		return fmt.Errorf("writing the task of system %s: %w", v.System, err)
+	}
+	if _, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/task/%s/%d", r.ID, v.Task(), v.Fence)); err != nil {
+		return fmt.Errorf("mailing the task of system %s: %w", v.System, err)
+	}
+	return m.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: v.System, Kind: dsr.EventPersonAsked, At: now, Run: v.Run, Fence: v.Fence,
+		Detail: map[string]any{"phase": string(v.Phase), "cause": v.Person.Cause, "role": v.Person.Assignee}})
+}
+
+// tokens is what making a link needs.
+type tokens interface {
+	PutToken(ctx context.Context, t ledger.Token) error
+}
+
+func taskLink(ctx context.Context, l tokens, base string, id dsr.RequestID, task string, now time.Time) (string, error) {
+	secret, hash := ledger.NewSecret()
+	if err := l.PutToken(ctx, ledger.Token{Hash: hash, RequestID: id, Purpose: ledger.TokenTask, Task: task, CreatedAt: now, Due: now.Add(linkLife)}); err != nil {
+		return "", fmt.Errorf("recording the link of task %s: %w", task, err)
+	}
+	return base + "/task?t=" + url.QueryEscape(secret), nil
+}
+
+// systemName is the plain name of a system.
+func systemName(c *policy.Company, system string) string {
+	switch system {
+	case Self:
+		return "Writ itself"
+	case dsr.Officer:
+		return "the person's own words"
+	}
+	if s, ok := c.System(system); ok {
+		return s.Name
+	}
+	return system
+}
+
+// taskLetter names system, due date and reference: nothing about the person.
+func taskLetter(c *policy.Company, id dsr.RequestID, system, cause string, due time.Time, link string, remind bool) mail.Letter {
+	l := mail.Letter{
+		Subject: "Data request: please look at " + system,
+		Lead:    "A data subject request needs you for " + system + ", by " + due.UTC().Format("2 January 2006") + ".",
+		Parts: []mail.Part{
+			{Text: why(cause)},
+			{Text: "The page sends a code to this address before it shows what to look for.", Link: &mail.Link{Label: "Open the task", URL: link}},
+		},
+		Reference: string(id), Footer: "Sent by Writ for " + c.Name + ".",
+	}
+	if remind {
+		l.Subject = "Reminder: " + l.Subject
+	}
+	return l
+}
+
+// why says in a sentence why a person has the task.
+func why(cause string) string {
+	switch cause {
+	case connector.CauseManual:
+		return "This system has no interface Writ can use, so a person looks there."
+	case CauseMissingSecret:
+		return "The secret that opens this system could not be read; the page names it."
+	case connector.CauseUnauthorized:
+		return "The system refused Writ's credential, or the credential lacks a permission."
+	case connector.CauseUnsupported:
+		return "The system cannot do this step by its interface."
+	case connector.CauseUnknownEffect:
+		return "A call may have had its effect and must not be sent twice; please look what is there."
+	case connector.CauseStillThere:
+		return "The system reported the data as erased, but it is still there."
+	case connector.CauseCandidate:
+		return "A record differs from the proved address in capital letters alone; only a person can tell whose it is."
+	case connector.CauseNotLocated:
+		return "Writ could not look in this system, so it must not say that nothing is held."
+	case connector.CauseInvalid:
+		return "The system refused the call, or its configuration does not fit."
+	}
+	return "A step failed and did not succeed when it was tried again."
+}
+
+// Attention gives a request an owner; the sweep calls it when runs keep ending.
+func (m *Manual) Attention(ctx context.Context, id dsr.RequestID, run int, cause string) error {
+	return m.attention(ctx, ManualInput{V: 1, RequestID: id, Run: run, System: Self, Phase: dsr.Gather, Cause: cause})
+}
+
+// attention gives a request that a fault stopped an owner and a due date. There
+// is no wait: the owner's answer starts a new run.
+func (m *Manual) attention(ctx context.Context, in ManualInput) error {
+	now := m.Now()
+	r, err := ledger.Change(ctx, m.Ledger, in.RequestID, func(r *ledger.Request) error {
+		if r.Run != in.Run || !r.Status.Open() {
+			return ledger.ErrStale
+		}
+		if r.Status != dsr.Verifying {
+			r.Status = dsr.NeedsAttention
+		}
+		r.Owner, r.Reason = OfficerRole, in.Cause
+		return nil
+	})
+	if errors.Is(err, ledger.ErrStale) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("giving request %s an owner: %w", in.RequestID, err)
+	}
+	m.Log.Error("needs attention", "request_id", string(r.ID), "run", r.Run, "cause", in.Cause, "needs_attention", 1)
+	if err := m.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventAttention, At: now, Run: r.Run, Detail: map[string]any{"cause": in.Cause}}); err != nil {
+		return err
+	}
+	task := Self + "#" + string(dsr.Gather)
+	link, err := taskLink(ctx, m.Ledger, m.URL, r.ID, task, now)
+	if err != nil {
+		return err
+	}
+	letter := taskLetter(m.Company, r.ID, systemName(m.Company, Self), connector.CauseFault, r.DueAt, link, false)
+	letter.Parts = append(letter.Parts, mail.Part{Text: "The step that failed: " + in.Cause + ". When its cause is mended, answer the task and Writ goes on from where it stopped."})
+	message, err := letter.Message(m.Officer)
+	if err != nil {
+		return fmt.Errorf("writing the attention mail of request %s: %w", r.ID, err)
+	}
+	if _, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/attention/%d", r.ID, r.Run)); err != nil {
+		return fmt.Errorf("mailing the owner of request %s: %w", r.ID, err)
+	}
+	return nil
+}

@@ -1,0 +1,251 @@
+// Package fanout carries out the visits: by API through the connector's runner,
+// or by a person whose task it opens, serves and closes.
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// Input is what the machine hands to FanoutTask.
+type Input struct {
+	V         int           `json:"v"`
+	RequestID dsr.RequestID `json:"request_id"`
+	Run       int           `json:"run"`
+	System    string        `json:"system"`
+	Phase     dsr.Phase     `json:"phase"`
+}
+
+// Output tells the machine what to do next with the visit.
+type Output struct {
+	V           int    `json:"v"`
+	System      string `json:"system"`
+	Status      string `json:"status"` // done, waiting, person
+	WaitSeconds int    `json:"wait_seconds"`
+	Cause       string `json:"cause"`
+}
+
+// TaskLedger is what a visit reads and writes.
+type TaskLedger interface {
+	dossier.Ledger
+	connector.Journal
+	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
+	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+}
+
+// Hasher makes keyed hashes.
+type Hasher interface {
+	Hash(ctx context.Context, purpose, value string) (string, error)
+}
+
+// Task runs the visits of one system.
+type Task struct {
+	Company    *policy.Company
+	System     policy.System
+	Descriptor connector.Descriptor
+	// Open makes the system's driver: it reads the secrets, so it may fail, and
+	// then the visit goes to a person.
+	Open    func(ctx context.Context) (connector.Connector, error)
+	Ledger  TaskLedger
+	Keys    dossier.Keys
+	Hasher  Hasher
+	Parts   func(id dsr.RequestID, system string, next int) connector.Parts
+	Now     func() time.Time
+	Reserve time.Duration // kept before the time limit, for sealing and saving
+}
+
+// CauseMissingSecret is why a person has the visit of a system whose secrets
+// could not be read; its page names them.
+const CauseMissingSecret = "missing_secret"
+
+// deferral is how long work that was deferred waits until the sweep tries again.
+const deferral = 24 * time.Hour
+
+// leaseSlack lets a lease outlive its function a little, so that a function that
+// is being ended and its successor never both hold one.
+const leaseSlack = 5 * time.Second
+
+// Handle does one visit, or as much of it as the time allows.
+func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
+	out := Output{V: 1, System: in.System, Status: string(connector.Done)}
+	if in.System != t.System.ID {
+		return Output{}, fmt.Errorf("visiting system %s: this function serves %s", in.System, t.System.ID)
+	}
+	if _, err := dsr.ParsePhase(string(in.Phase)); err != nil {
+		return Output{}, err
+	}
+	d, err := dossier.Open(ctx, t.Ledger, t.Keys, in.RequestID)
+	if err != nil {
+		return Output{}, err
+	}
+	r := d.Request
+	if r.Run != in.Run || r.VerifiedAt.IsZero() || (r.Status != dsr.Running && r.Status != dsr.Answered) {
+		return out, nil // stale, withdrawn or closed: nothing is touched, and CollectResults reads the ledger
+	}
+	now := t.Now()
+	until := now.Add(t.Reserve + leaseSlack)
+	if deadline, ok := ctx.Deadline(); ok {
+		until = deadline.Add(leaseSlack)
+	}
+	v, err := t.Ledger.TakeVisit(ctx, in.RequestID, dsr.Visit{System: in.System, Phase: in.Phase}.Task(), in.Run, now, until)
+	switch {
+	case errors.Is(err, ledger.ErrSettled), errors.Is(err, ledger.ErrStale):
+		return out, nil
+	case errors.Is(err, ledger.ErrLeased):
+		out.Status, out.WaitSeconds = string(connector.Waiting), 15
+		return out, nil
+	case err != nil:
+		return Output{}, fmt.Errorf("taking the visit of system %s: %w", in.System, err)
+	}
+	margin, err := marginOf(t.Company, r)
+	if err != nil {
+		return Output{}, err
+	}
+	answer, err := t.visit(ctx, d, v)
+	// Near the due date, and after a partial answer, nobody waits for a vendor:
+	// the visit was tried, and the sweep comes back to it.
+	patient := r.AnsweredAt.IsZero() && t.Now().Before(margin)
+	if !patient && (err != nil && connector.KindOf(err) == connector.Unavailable || answer.Status == connector.Waiting && answer.Wait > 0) {
+		return out, t.deferTask(ctx, in, v)
+	}
+	if err != nil {
+		return Output{}, err
+	}
+	out.Status, out.Cause = string(answer.Status), answer.Cause
+	switch answer.Status {
+	case connector.Stopped:
+		out.Status = string(connector.Done)
+	case connector.Waiting:
+		wait := answer.Wait
+		if patient {
+			wait = min(wait, margin.Sub(t.Now()))
+		}
+		out.WaitSeconds = int((wait + time.Second - 1) / time.Second)
+	}
+	return out, nil
+}
+
+// deferTask takes the visit again, which its runner gave up, and leaves it open
+// for the sweep.
+func (t *Task) deferTask(ctx context.Context, in Input, v dsr.Visit) error {
+	now := t.Now()
+	again, err := t.Ledger.TakeVisit(ctx, in.RequestID, v.Task(), in.Run, now, now.Add(leaseSlack))
+	if err != nil {
+		return fmt.Errorf("deferring the visit of system %s: %w", in.System, err)
+	}
+	return deferVisit(ctx, t.Ledger, again, now)
+}
+
+// visit gathers what the runner needs and lets it work.
+func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (connector.Answer, error) {
+	all, err := t.Ledger.Visits(ctx, v.RequestID)
+	if err != nil {
+		return connector.Answer{}, fmt.Errorf("reading the visits of request %s: %w", v.RequestID, err)
+	}
+	errand := connector.Errand{
+		Visit: v, Identities: d.Subject.Identities, Box: d.Box,
+		Parts:  func(next int) connector.Parts { return t.Parts(v.RequestID, v.System, next) },
+		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Country, t.Now()) },
+	}
+	for _, other := range all {
+		if other.Phase != dsr.Gather || other.Manual || len(other.Sealed) == 0 {
+			continue
+		}
+		found, err := connector.FoundIn(other, d.Box)
+		if err != nil {
+			return connector.Answer{}, err
+		}
+		errand.Identities = join(errand.Identities, found.Yields)
+		if other.System == v.System && other.Steps[dsr.Locate].Done {
+			errand.Located, errand.Found = true, found
+		}
+	}
+	if v.Erases() {
+		if errand.HoldKeys, err = t.holdKeys(ctx, d, v); err != nil {
+			return connector.Answer{}, err
+		}
+	}
+	driver, err := t.Open(ctx)
+	if err != nil {
+		v.LeaseUntil = time.Time{}
+		if err := t.Ledger.SaveVisit(ctx, v); err != nil {
+			return connector.Answer{}, fmt.Errorf("saving the visit of system %s: %w", v.System, err)
+		}
+		cause := connector.CauseInvalid
+		switch connector.KindOf(err) {
+		case connector.Unauthorized, connector.NotFound:
+			cause = CauseMissingSecret
+		case connector.Unavailable, connector.RateLimited:
+			return connector.Answer{}, err
+		}
+		return connector.Answer{Status: connector.Person, Cause: cause}, nil
+	}
+	runner := connector.Runner{Connector: driver, Descriptor: t.Descriptor, Journal: t.Ledger, Now: t.Now, Reserve: t.Reserve}
+	return runner.Visit(ctx, errand)
+}
+
+// holdKeys are the keys under which a hold can stop this visit.
+func (t *Task) holdKeys(ctx context.Context, d dossier.Dossier, v dsr.Visit) ([]string, error) {
+	hash, err := t.Hasher.Hash(ctx, "identity", d.Subject.Email())
+	if err != nil {
+		return nil, fmt.Errorf("hashing the identity: %w", err)
+	}
+	keys := []string{ledger.HoldOnRequest(v.RequestID), ledger.HoldOnSubject(hash)}
+	for _, category := range v.Categories {
+		keys = append(keys, ledger.HoldOnCategory(category))
+	}
+	return keys, nil
+}
+
+// join adds the identities that are not there yet.
+func join(have, more []dsr.Identity) []dsr.Identity {
+	all := append([]dsr.Identity(nil), have...)
+next:
+	for _, m := range more {
+		for _, h := range all {
+			if h.Kind == m.Kind && h.Value == m.Value {
+				continue next
+			}
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// marginOf is when open work of the request must become a partial answer.
+func marginOf(c *policy.Company, r ledger.Request) (time.Time, error) {
+	deadline, err := c.Due(r.Clock, r.Country)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("computing the due date of request %s: %w", r.ID, err)
+	}
+	return deadline.MarginAt, nil
+}
+
+// visitSaver is what deferring needs.
+type visitSaver interface {
+	SaveVisit(ctx context.Context, v dsr.Visit) error
+	Append(ctx context.Context, e dsr.Event) error
+}
+
+// deferVisit leaves the visit open for the sweep and says so in its outcomes,
+// so that the person is told the truth on time.
+func deferVisit(ctx context.Context, l visitSaver, v dsr.Visit, now time.Time) error {
+	v.Outcomes = nil
+	for _, category := range v.Categories {
+		v.Outcomes = append(v.Outcomes, dsr.Outcome{Category: category, Kind: dsr.Deferred, DueAt: now.Add(deferral), Reason: "not_finished"})
+	}
+	v.LeaseUntil = time.Time{}
+	if err := l.SaveVisit(ctx, v); err != nil {
+		return fmt.Errorf("deferring the visit of system %s: %w", v.System, err)
+	}
+	return l.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventWaiting, At: now, Run: v.Run, Fence: v.Fence,
+		Detail: map[string]any{"phase": string(v.Phase), "status": "deferred"}})
+}

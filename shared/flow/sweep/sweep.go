@@ -1,0 +1,370 @@
+// Package sweep does what the hour brings: it mails what is due, reminds,
+// escalates, lets late work go on with the truth, tries deferred work again,
+// starts what has no running machine, and destroys what has had its time.
+// Its clock is the time of the event that woke it.
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// Ledger is what the sweep reads and writes.
+type Ledger interface {
+	Request(ctx context.Context, id dsr.RequestID) (ledger.Request, error)
+	SaveRequest(ctx context.Context, r ledger.Request) error
+	OpenRequests(ctx context.Context, f func(ledger.Request) error) error
+	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
+	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
+	Append(ctx context.Context, e dsr.Event) error
+	DeleteSubject(ctx context.Context, id dsr.RequestID) error
+}
+
+// Machine is what the sweep asks of the state machine.
+type Machine interface {
+	StartRun(ctx context.Context, id dsr.RequestID, run int, proved bool) error
+	// Alive reports whether the run's execution exists and goes on.
+	Alive(ctx context.Context, id dsr.RequestID, run int) (bool, error)
+}
+
+// People acts on people's tasks.
+type People interface {
+	Remind(ctx context.Context, id dsr.RequestID, task string, escalate bool) error
+	Expire(ctx context.Context, id dsr.RequestID, task string) error
+	Attention(ctx context.Context, id dsr.RequestID, run int, cause string) error
+}
+
+// Challenges acts on requests that wait for their proof.
+type Challenges interface {
+	Send(ctx context.Context, id dsr.RequestID) error
+	// Lapse ends the wait of a request whose time to prove has passed.
+	Lapse(ctx context.Context, id dsr.RequestID) error
+}
+
+// Objects deletes what lies under a prefix.
+type Objects interface {
+	Delete(ctx context.Context, prefix string) error
+}
+
+// MACer seals the closing heads of the chains.
+type MACer interface {
+	MAC(ctx context.Context, message string) (string, error)
+}
+
+// Stage sweeps.
+type Stage struct {
+	Company *policy.Company
+	Ledger  Ledger
+	Machine Machine
+	// People and Challenges are made for the sweep's clock.
+	People     func(now func() time.Time) People
+	Challenges func(now func() time.Time) Challenges
+	Objects    Objects
+	MACer      MACer
+	Log        *slog.Logger
+}
+
+// Event is what wakes the sweep: the hourly rule, or the end of an execution.
+type Event struct {
+	DetailType string    `json:"detail-type"`
+	Time       time.Time `json:"time"`
+	Detail     struct {
+		Name   string `json:"name"`
+		Status string `json:"status"`
+	} `json:"detail"`
+}
+
+// Output counts.
+type Output struct {
+	Seen   int `json:"seen"`
+	Failed int `json:"failed"`
+}
+
+// The times of the sweep.
+const (
+	maxNewRuns = 3                   // what the sweep starts by itself before a person must look
+	keyRest    = 14 * 24 * time.Hour // a bounce or an objection may still come in this time after the end
+	startGrace = 5 * time.Minute     // a request this young may be starting right now
+	escalation = 24 * time.Hour      // before the margin
+)
+
+var runName = regexp.MustCompile(`^(w[a-z2-7]{25})-(\d+)$`)
+
+// Handle works through all open requests. One that fails is logged, counted and
+// tried again at the next hour; it stops no other.
+func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error) {
+	var e Event
+	if err := json.Unmarshal(raw, &e); err != nil || e.Time.IsZero() {
+		return Output{}, errors.New("sweeping: the event is not one of EventBridge with a time")
+	}
+	now := e.Time.UTC()
+	if m := runName.FindStringSubmatch(e.Detail.Name); m != nil {
+		run, err := strconv.Atoi(m[2])
+		if err != nil {
+			return Output{}, errors.New("sweeping: the execution's name holds no run")
+		}
+		return Output{Seen: 1}, s.ended(ctx, dsr.RequestID(m[1]), run, now)
+	}
+	var out Output
+	err := s.Ledger.OpenRequests(ctx, func(r ledger.Request) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		out.Seen++
+		if err := s.one(ctx, r, now); err != nil {
+			out.Failed++
+			s.Log.Error("sweeping a request", "request_id", string(r.ID), "error", err.Error())
+		}
+		return nil
+	})
+	if err != nil {
+		return out, fmt.Errorf("reading the open requests: %w", err)
+	}
+	s.Log.Info("swept", "count", out.Seen)
+	return out, nil
+}
+
+// ended looks at a request whose execution failed, timed out or was aborted.
+func (s *Stage) ended(ctx context.Context, id dsr.RequestID, run int, now time.Time) error {
+	r, err := s.Ledger.Request(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading request %s: %w", id, err)
+	}
+	if r.Run != run {
+		return nil
+	}
+	return s.reconcile(ctx, r, now)
+}
+
+func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error {
+	clock := func() time.Time { return now }
+	switch {
+	case r.Status == dsr.Verifying && now.After(r.ProofDue):
+		return s.Challenges(clock).Lapse(ctx, r.ID)
+	case r.Status == dsr.Verifying:
+		if err := s.Challenges(clock).Send(ctx, r.ID); err != nil {
+			return err
+		}
+		return s.reconcile(ctx, r, now)
+	case r.Status == dsr.Running:
+		if err := s.people(ctx, r, now); err != nil {
+			return err
+		}
+		return s.reconcile(ctx, r, now)
+	case r.Status == dsr.NeedsAttention:
+		return s.people(ctx, r, now)
+	case r.Status == dsr.Answered:
+		if err := s.again(ctx, r, now); err != nil {
+			return err
+		}
+	}
+	return s.expire(ctx, r, now)
+}
+
+// people reminds, escalates and lets late tasks go.
+func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) error {
+	deadline, err := s.Company.Due(r.Clock, r.Country)
+	if err != nil {
+		return err
+	}
+	visits, err := s.Ledger.Visits(ctx, r.ID)
+	if err != nil {
+		return fmt.Errorf("reading the visits: %w", err)
+	}
+	people := s.People(func() time.Time { return now })
+	for _, v := range visits {
+		p := v.Person
+		if p == nil || !p.AnsweredAt.IsZero() || v.Settled() {
+			continue
+		}
+		half := p.OpenedAt.Add(p.Due.Sub(p.OpenedAt) / 2)
+		switch {
+		case !now.Before(deadline.MarginAt):
+			if len(p.SealedWait) > 0 {
+				err = people.Expire(ctx, r.ID, v.Task())
+			}
+		case p.EscalatedAt.IsZero() && now.After(deadline.MarginAt.Add(-escalation)):
+			err = people.Remind(ctx, r.ID, v.Task(), true)
+		case p.RemindedAt.IsZero() && now.After(half):
+			err = people.Remind(ctx, r.ID, v.Task(), false)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reconcile starts the next run of a request whose machine does not go on: it
+// was aborted, failed where no Catch sees, or never started. After three the
+// request gets an owner.
+func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) error {
+	if r.Owner != "" || (r.Status != dsr.Verifying && r.Status != dsr.Running && r.Status != dsr.Answered) {
+		return nil // closed, or with its owner, whose answer starts the next run
+	}
+	alive, err := s.Machine.Alive(ctx, r.ID, r.Run)
+	if err != nil || alive {
+		return err
+	}
+	if r.Status == dsr.Answered {
+		return nil // its last run ended in an answer
+	}
+	if first := r.Clock[0].At; r.Run == 1 && r.FailedRuns == 0 && now.Sub(first) < startGrace && now.After(first) {
+		if err := s.Machine.StartRun(ctx, r.ID, r.Run, !r.VerifiedAt.IsZero()); err == nil {
+			if alive, err := s.Machine.Alive(ctx, r.ID, r.Run); err == nil && alive {
+				return nil // it had never started
+			}
+		}
+	}
+	if r.FailedRuns >= maxNewRuns {
+		return s.People(func() time.Time { return now }).Attention(ctx, r.ID, r.Run, "runs_ended")
+	}
+	next, err := ledger.Change(ctx, s.Ledger, r.ID, func(x *ledger.Request) error {
+		if x.Run != r.Run {
+			return errAgain
+		}
+		x.Run++
+		x.FailedRuns++
+		return nil
+	})
+	if errors.Is(err, errAgain) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("raising the run: %w", err)
+	}
+	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventRunStarted, At: now, Run: next.Run, Detail: map[string]any{"failed_runs": next.FailedRuns}}); err != nil {
+		return err
+	}
+	s.Log.Warn("starting a new run", "request_id", string(r.ID), "run", next.Run)
+	return s.Machine.StartRun(ctx, r.ID, next.Run, !next.VerifiedAt.IsZero())
+}
+
+// errAgain ends a change that somebody else made already.
+var errAgain = errors.New("nothing to change")
+
+// again starts the next run of an answered request when something deferred or
+// accepted is due.
+func (s *Stage) again(ctx context.Context, r ledger.Request, now time.Time) error {
+	visits, err := s.Ledger.Visits(ctx, r.ID)
+	if err != nil {
+		return fmt.Errorf("reading the visits: %w", err)
+	}
+	due := false
+	for _, v := range visits {
+		if v.Settled() || (v.Manual && v.Person != nil && v.Person.AnsweredAt.IsZero()) {
+			continue // a person's own task goes on when the person answers
+		}
+		for _, o := range v.OpenOutcomes() {
+			due = due || !now.Before(o.DueAt)
+		}
+	}
+	if !due {
+		return nil
+	}
+	alive, err := s.Machine.Alive(ctx, r.ID, r.Run)
+	if err != nil || alive {
+		return err
+	}
+	next, err := ledger.NextRun(ctx, s.Ledger, r.ID)
+	if err != nil {
+		return fmt.Errorf("raising the run: %w", err)
+	}
+	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventRunStarted, At: now, Run: next.Run}); err != nil {
+		return err
+	}
+	return s.Machine.StartRun(ctx, r.ID, next.Run, true)
+}
+
+// expire deletes the bundle and the exports when their time has passed, and
+// then the key: from there on nothing of the person can be read.
+func (s *Stage) expire(ctx context.Context, r ledger.Request, now time.Time) error {
+	if b := r.Bundle; b != nil && b.DeletedAt.IsZero() && !b.Due.IsZero() && now.After(b.Due) {
+		if err := s.forget(ctx, r.ID); err != nil {
+			return err
+		}
+		var err error
+		if r, err = ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error { r.Bundle.DeletedAt = now; return nil }); err != nil {
+			return fmt.Errorf("recording the end of the bundle: %w", err)
+		}
+		if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventBundleExpired, At: now}); err != nil {
+			return err
+		}
+	}
+	if r.Status.Open() || now.Before(r.ClosedAt.Add(keyRest)) || (r.Bundle != nil && r.Bundle.DeletedAt.IsZero() && !r.Bundle.Due.IsZero()) {
+		return nil
+	}
+	if err := s.forget(ctx, r.ID); err != nil {
+		return err
+	}
+	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventKeyDestroyed, At: now}); err != nil {
+		return err
+	}
+	heads, err := s.heads(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if err := s.Ledger.DeleteSubject(ctx, r.ID); err != nil {
+		return fmt.Errorf("destroying the key: %w", err)
+	}
+	_, err = ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error {
+		r.HeadMACs, r.KeyDestroyedAt = heads, now
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("closing the chains: %w", err)
+	}
+	return nil
+}
+
+func (s *Stage) forget(ctx context.Context, id dsr.RequestID) error {
+	for _, prefix := range []string{"exports/", "bundles/", "uploads/"} {
+		if err := s.Objects.Delete(ctx, prefix+string(id)+"/"); err != nil {
+			return fmt.Errorf("deleting %s of the request: %w", prefix, err)
+		}
+	}
+	return nil
+}
+
+// heads MACs the last link of each chain, so that a tail cut off later shows.
+func (s *Stage) heads(ctx context.Context, id dsr.RequestID) (map[string]string, error) {
+	chains := map[string]bool{dsr.RequestChain: true}
+	visits, err := s.Ledger.Visits(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the visits: %w", err)
+	}
+	for _, v := range visits {
+		chains[v.System] = true
+	}
+	heads := map[string]string{}
+	for chain := range chains {
+		events, err := s.Ledger.Events(ctx, id, chain)
+		if err != nil {
+			return nil, fmt.Errorf("reading chain %s: %w", chain, err)
+		}
+		if len(events) == 0 {
+			continue
+		}
+		head, err := dsr.VerifyChain(events)
+		if err != nil {
+			return nil, err
+		}
+		if heads[chain], err = s.MACer.MAC(ctx, string(id)+"/"+chain+"/"+head); err != nil {
+			return nil, fmt.Errorf("sealing chain %s: %w", chain, err)
+		}
+	}
+	return heads, nil
+}
