@@ -72,6 +72,7 @@ func TestBadSystemsNameTheirLine(t *testing.T) {
 	}{
 		"no such connector": {policy.System{ID: "crm", Connector: "nothing", Line: 12}, nil, `companies/c/systems.toml:12: connector: system crm names "nothing"`},
 		"broken descriptor": {policy.System{ID: "crm", Connector: "vendor"}, fstest.MapFS{"vendor/connector.toml": {Data: []byte("code = \"vendor\"\nhots = []\n")}}, "shared/connectors/vendor/connector.toml: reading connector.toml: line 2: unknown key hots"},
+		"unknown setting":   {policy.System{ID: "crm", Connector: "vendor", Line: 9, Settings: map[string]string{"regoin": "eu"}}, madeUpConnectors, "companies/c/systems.toml:9: config: Invalid: reading the settings of system \"crm\": vendor does not know regoin"},
 		"function's name":   {policy.System{ID: "manual", Connector: "vendor", Line: 7}, madeUpConnectors, "companies/c/systems.toml:7: id:"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,9 +94,6 @@ func describe(connectors fs.FS, pack *policy.Company) (map[string]connector.Desc
 		if slices.Contains(reserved, sys.ID) {
 			return nil, fmt.Errorf("companies/%s/systems.toml:%d: id: a system with an API cannot be called %s, for a function of Writ is", pack.ID, sys.Line, sys.ID)
 		}
-		if _, known := out[sys.Connector]; known {
-			continue
-		}
 		file := path.Join(sys.Connector, "connector.toml")
 		data, err := fs.ReadFile(connectors, file)
 		if err != nil {
@@ -105,6 +102,9 @@ func describe(connectors fs.FS, pack *policy.Company) (map[string]connector.Desc
 		d, err := connector.ParseDescriptor(data)
 		if err != nil {
 			return nil, fmt.Errorf("shared/connectors/%s: %w", file, err)
+		}
+		if err := (connector.Config{System: sys.ID, Settings: sys.Settings}).CheckSettings(d); err != nil {
+			return nil, fmt.Errorf("companies/%s/systems.toml:%d: config: %w", pack.ID, sys.Line, err)
 		}
 		out[sys.Connector] = d
 	}

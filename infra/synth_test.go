@@ -177,18 +177,19 @@ func madeUpPack() *policy.Company {
 }
 
 var madeUpConnectors = fstest.MapFS{
-	"vendor/connector.toml":   descriptor("vendor", `api_key = "a key", webhook = "a second one"`),
-	"dynamodb/connector.toml": descriptor("dynamodb", ``),
-	"s3/connector.toml":       descriptor("s3", ``),
+	"vendor/connector.toml":   descriptor("vendor", `api_key = "a key", webhook = "a second one"`, ``),
+	"dynamodb/connector.toml": descriptor("dynamodb", ``, `table = "the table"`),
+	"s3/connector.toml":       descriptor("s3", ``, `bucket = "the bucket"`),
 }
 
-func descriptor(code, secrets string) *fstest.MapFile {
+func descriptor(code, secrets, config string) *fstest.MapFile {
 	return &fstest.MapFile{Data: fmt.Appendf(nil, `code = %q
 name = "Vendor"
 tier = "sketch"
 role = "own_store"
 resend = "safe"
 secrets = { %s }
+config = { %s }
 [ops]
 locate = "api"
 export = "api"
@@ -196,7 +197,7 @@ erase = "api"
 rectify = "api"
 suppress = "api"
 read_back = "api"
-`, code, secrets)}
+`, code, secrets, config)}
 }
 
 // of lists the resources of a type by their logical ids.

@@ -69,16 +69,6 @@ func (v Value) Ref() Ref {
 	return Ref{id: id}
 }
 
-// List is the value's elements, nil when it is no list.
-func (v Value) List() []Value {
-	l, _ := v.any.([]any)
-	var out []Value
-	for _, e := range l {
-		out = append(out, Value{e})
-	}
-	return out
-}
-
 // Kernel is one kernel process. Calls after a failure do nothing and answer
 // zero values, so that a tree of constructs reads as a list of declarations;
 // Err tells the first failure. A Kernel serves one goroutine.
@@ -146,13 +136,6 @@ func (k *Kernel) Close() error {
 
 // Err is the first failure, in one line, or nil.
 func (k *Kernel) Err() error { return k.err }
-
-// Fail records err as the first failure unless there is one already.
-func (k *Kernel) Fail(err error) {
-	if k.err == nil {
-		k.err = err
-	}
-}
 
 // Create makes an instance of the class fqn.
 func (k *Kernel) Create(fqn string, args ...any) Ref {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,89 +21,89 @@ func (k *Kernel) Load(modules, cache, name string) {
 	}
 	archive, version, err := pointer(modules, cache, name)
 	if err != nil {
-		k.err = err
+		k.err = fmt.Errorf("loading %s: %w", name, err)
 		return
 	}
 	k.call("loading "+name, request{API: "load", Name: name, Version: version, Tarball: archive})
 }
 
-// pointer writes the archive that stands for an installed package.
-func pointer(modules, cache, name string) (archive, version string, err error) {
+// pointer writes the archive that stands for an installed package and returns
+// its path and the package's version.
+func pointer(modules, cache, name string) (path, version string, err error) {
 	home, err := filepath.Abs(filepath.Join(modules, filepath.FromSlash(name)))
 	if err != nil {
-		return "", "", fmt.Errorf("loading %s: %w", name, err)
+		return "", "", err
 	}
 	manifest, err := os.ReadFile(filepath.Join(home, "package.json"))
 	if err != nil {
-		return "", "", fmt.Errorf("loading %s: it is not installed: run npm ci in the project's root", name)
+		return "", "", errors.New("it is not installed: run npm ci in the project's root")
 	}
 	var pkg struct {
 		Version string `json:"version"`
 	}
 	if err := json.Unmarshal(manifest, &pkg); err != nil {
-		return "", "", fmt.Errorf("loading %s: reading its package.json: %w", name, err)
+		return "", "", fmt.Errorf("reading its package.json: %w", err)
 	}
-	assembly := map[string]string{"schema": "jsii/file-redirect", "filename": filepath.Join(home, ".jsii")}
+	description := map[string]string{"schema": "jsii/file-redirect", "filename": filepath.Join(home, ".jsii")}
 	if packed := filepath.Join(home, ".jsii.gz"); exists(packed) {
-		assembly = map[string]string{"schema": "jsii/file-redirect", "filename": packed, "compression": "gzip"}
+		description["filename"], description["compression"] = packed, "gzip"
 	}
-	files := []struct {
-		name string
-		body any
-	}{
-		{"package/package.json", map[string]string{"name": name, "version": pkg.Version, "main": "index.js"}},
-		{"package/.jsii", assembly},
-		{"package/index.js", nil},
+	body, err := archive(map[string]any{"name": name, "version": pkg.Version, "main": "index.js"}, description, home)
+	if err != nil {
+		return "", "", fmt.Errorf("writing its archive: %w", err)
 	}
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	for _, f := range files {
-		body, err := json.Marshal(f.body)
-		if f.body == nil {
-			body, err = json.Marshal(home)
-			body = fmt.Appendf(nil, "module.exports = require(%s);\n", body)
-		}
-		if err != nil {
-			return "", "", fmt.Errorf("loading %s: %w", name, err)
-		}
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(body))}); err != nil {
-			return "", "", fmt.Errorf("loading %s: %w", name, err)
-		}
-		if _, err := w.Write(body); err != nil {
-			return "", "", fmt.Errorf("loading %s: %w", name, err)
-		}
+	path = filepath.Join(cache, "archives", filepath.FromSlash(name)+"-"+pkg.Version+".tar")
+	if err := store(path, body); err != nil {
+		return "", "", fmt.Errorf("writing its archive: %w", err)
 	}
-	if err := w.Close(); err != nil {
-		return "", "", fmt.Errorf("loading %s: %w", name, err)
-	}
-	return store(cache, name, pkg.Version, buf.Bytes())
+	return path, pkg.Version, nil
 }
 
-// store puts an archive in its place at once, for several builds may run.
-func store(cache, name, version string, body []byte) (string, string, error) {
-	path := filepath.Join(cache, "archives", filepath.FromSlash(name)+"-"+version+".tar")
+// archive holds a manifest, a pointer to the package's description and one to
+// its code.
+func archive(manifest, description any, home string) ([]byte, error) {
+	var files [3][]byte
+	var err error
+	for i, v := range []any{manifest, description, home} {
+		if files[i], err = json.Marshal(v); err != nil {
+			return nil, err
+		}
+	}
+	files[2] = fmt.Appendf(nil, "module.exports = require(%s);\n", files[2])
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	for i, name := range []string{"package.json", ".jsii", "index.js"} {
+		if err := w.WriteHeader(&tar.Header{Name: "package/" + name, Mode: 0o644, Size: int64(len(files[i]))}); err != nil {
+			return nil, err
+		}
+		if _, err := w.Write(files[i]); err != nil {
+			return nil, err
+		}
+	}
+	err = w.Close()
+	return buf.Bytes(), err
+}
+
+// store puts a file in its place at once, for several builds may run.
+func store(path string, body []byte) error {
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, body) {
-		return path, version, nil
+		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", "", fmt.Errorf("loading %s: %w", name, err)
+		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "part-*")
+	part, err := os.CreateTemp(filepath.Dir(path), "part-*")
 	if err != nil {
-		return "", "", fmt.Errorf("loading %s: %w", name, err)
+		return err
 	}
-	_, err = tmp.Write(body)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
+	_, err = part.Write(body)
+	if err = errors.Join(err, part.Close()); err == nil {
+		err = os.Rename(part.Name(), path)
 	}
 	if err != nil {
-		_ = os.Remove(tmp.Name())
-		return "", "", fmt.Errorf("loading %s: %w", name, err)
+		return errors.Join(err, os.Remove(part.Name()))
 	}
-	return path, version, nil
+	return nil
 }
 
 func exists(path string) bool {
