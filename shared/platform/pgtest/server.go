@@ -60,7 +60,7 @@ func StartOn(ctx context.Context, port int) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("getting the PostgreSQL binaries: %w", err)
 	}
-	root, err := os.MkdirTemp("", "writ-postgres-")
+	root, err := os.MkdirTemp("", "writ-pgdata-")
 	if err != nil {
 		return nil, fmt.Errorf("making the PostgreSQL data directory: %w", err)
 	}

@@ -50,7 +50,7 @@ func TestServerServesAndLeavesNothing(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Errorf("a second Stop: %v", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(temp, "*")); len(left) != 0 {
+	if left, _ := filepath.Glob(filepath.Join(temp, "writ-pgdata-*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	if _, err := pgx.Connect(ctx, one); err == nil {
