@@ -14,12 +14,17 @@ import (
 // commands is the table of subcommands, in the order of the help.
 func commands() []command {
 	return []command{
+		checkCommand(),
+		planCommand(),
+		deadlineCommand(),
 		demoCommand(),
 	}
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// The first signal ends the work in order, a second one ends us at once.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, commands(), os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
