@@ -1,14 +1,12 @@
 package main
 
-import "github.com/writ-dsr/writ/infra/constructs"
-
 // need is what one function may do, and how big it is. Every name here is a
 // folder of functions/; fanout-task is not among them, for each system has its
 // own deployment and role.
 type need struct {
-	memory  int // MiB
-	timeout int // seconds
-	tables  constructs.Access
+	memory  int      // MiB
+	timeout int      // seconds
+	ledger  []string // methods of the ledger
 	grants  []grant
 }
 
@@ -22,13 +20,12 @@ const (
 	mails                  // sends from the deployment's sender
 	starts                 // starts a run of the machine
 	releases               // ends a wait of the machine
-	inspects               // reads and stops runs of the machine
-	readsData              // reads exports, bundles and uploads
-	bundles                // reads exports and uploads, writes bundles
+	stops                  // stops a run of the machine
+	inspects               // asks whether a run goes on
+	bundles                // reads exports, writes bundles
 	downloads              // makes links to bundles
-	uploads                // takes a person's files
+	uploads                // takes a person's files and makes them exports
 	deletes                // deletes expired exports, bundles and uploads
-	queries                // lists open requests by due date
 )
 
 const (
@@ -37,58 +34,37 @@ const (
 	large  = 1024 // MiB, the archive
 )
 
-// needs is the least each function can do its work with.
+// needs is the least each function can do its work with. Its ledger methods are
+// those of the interfaces that its stages declare; a test compares them.
 func needs() map[string]need {
 	return map[string]need{
-		"intake-form": {memory: people, timeout: 30, grants: []grant{seals, opens, hashes, mails, starts}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Create,
-			constructs.Events: constructs.Append, constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"verify-challenge": {memory: small, timeout: 30, grants: []grant{opens, hashes, mails}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Read,
-			constructs.Events: constructs.Append, constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"verify-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, releases}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write),
-			constructs.Subjects: constructs.Does(constructs.Read, constructs.Write, constructs.Delete),
-			constructs.Events:   constructs.Append, constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"plan-request": {memory: small, timeout: 30, grants: []grant{opens, hashes}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query, constructs.Write), constructs.Events: constructs.Append,
-			constructs.Suppression: constructs.Does(constructs.Read, constructs.Query)}},
-		"fanout-manual": {memory: small, timeout: 30, grants: []grant{opens, hashes, mails}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write, constructs.Check), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query, constructs.Write), constructs.Events: constructs.Append,
-			constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"fanout-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, releases, uploads}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write, constructs.Check), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query, constructs.Write), constructs.Events: constructs.Append,
-			constructs.Holds: constructs.Does(constructs.Read, constructs.Check), constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"collect-results": {memory: small, timeout: 60, grants: []grant{opens, hashes}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write, constructs.Check), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query, constructs.Write), constructs.Events: constructs.Append}},
-		"bundle-archive": {memory: large, timeout: 900, grants: []grant{opens, bundles}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query), constructs.Events: constructs.Append}},
-		"bundle-download": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, downloads}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Read,
-			constructs.Events: constructs.Append, constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"notify-subject": {memory: small, timeout: 30, grants: []grant{opens, hashes, mails}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Subjects: constructs.Read,
-			constructs.Tasks: constructs.Does(constructs.Read, constructs.Query), constructs.Events: constructs.Append,
-			constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"notify-status": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, releases}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write),
-			constructs.Subjects: constructs.Does(constructs.Read, constructs.Delete),
-			constructs.Tasks:    constructs.Does(constructs.Read, constructs.Query), constructs.Events: constructs.Append,
-			constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"notify-bounce": {memory: small, timeout: 30, grants: []grant{queries, hashes}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write), constructs.Events: constructs.Append}},
-		"sweep": {memory: small, timeout: 60, grants: []grant{opens, hashes, mails, starts, releases, inspects, readsData, deletes, queries}, tables: constructs.Access{
-			constructs.Requests: constructs.Does(constructs.Read, constructs.Write, constructs.Check),
-			constructs.Subjects: constructs.Does(constructs.Read, constructs.Delete),
-			constructs.Tasks:    constructs.Does(constructs.Read, constructs.Query, constructs.Write), constructs.Events: constructs.Append,
-			constructs.Tokens: constructs.Does(constructs.Read, constructs.Write)}},
-		"desk": {memory: small, timeout: 30, grants: []grant{hashes, queries}, tables: constructs.Access{
-			constructs.Requests: constructs.Read, constructs.Tasks: constructs.Does(constructs.Read, constructs.Query), constructs.Events: constructs.Append,
-			constructs.Holds: constructs.Does(constructs.Read, constructs.Write, constructs.Delete)}},
+		"intake-form": {memory: people, timeout: 30, grants: []grant{seals, hashes, starts},
+			ledger: []string{"CreateRequest", "Hit"}},
+		"verify-challenge": {memory: small, timeout: 30, grants: []grant{opens, mails, releases},
+			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "Subject"}},
+		"verify-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, releases},
+			ledger: []string{"Append", "ClaimIdentity", "CountAttempt", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "Subject", "Token", "UseToken"}},
+		"plan-request": {memory: small, timeout: 30,
+			ledger: []string{"Append", "PlanVisits", "Request", "SaveRequest", "Visits"}},
+		"fanout-manual": {memory: small, timeout: 30, grants: []grant{opens, mails, releases},
+			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit"}},
+		"fanout-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, starts, releases, uploads},
+			ledger: []string{"Append", "ClearCode", "CountAttempt", "Hit", "Request", "SaveRequest", "SaveVisit", "SetCode", "Subject", "TakeVisit", "Token", "Visit"}},
+		"collect-results": {memory: small, timeout: 60,
+			ledger: []string{"Append", "Request", "SaveRequest", "Visits"}},
+		"bundle-archive": {memory: large, timeout: 900, grants: []grant{opens, bundles},
+			ledger: []string{"Append", "Request", "SaveRequest", "Subject", "Visits"}},
+		"bundle-download": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, downloads},
+			ledger: []string{"Append", "ClearCode", "CountAttempt", "Hit", "Request", "SaveRequest", "SetCode", "Subject", "Token"}},
+		"notify-subject": {memory: small, timeout: 30, grants: []grant{opens, mails},
+			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "Subject", "Visits"}},
+		"notify-status": {memory: people, timeout: 30, grants: []grant{opens, mails, stops},
+			ledger: []string{"Append", "Hit", "PutToken", "Request", "SaveRequest", "Subject", "Token", "Visits"}},
+		"notify-bounce": {memory: small, timeout: 30,
+			ledger: []string{"Append", "Request", "SaveRequest"}},
+		"sweep": {memory: small, timeout: 60, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
+			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
+		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
+			ledger: []string{"Append", "Events", "Hold", "LiftHold", "OpenRequests", "PlaceHold", "Request", "Visits"}},
 	}
 }

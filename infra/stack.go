@@ -169,7 +169,7 @@ func (st *stack) url() string {
 }
 
 func (st *stack) function(name string, n need) constructs.Function {
-	statements := st.data.Access(st.Scope, n.tables)
+	statements := st.data.Ledger(st.Scope, n.ledger)
 	for _, g := range n.grants {
 		statements = append(statements, st.statements(g)...)
 	}
@@ -218,26 +218,26 @@ func (st *stack) statements(g grant) []constructs.Statement {
 	case releases:
 		// The service checks the token, which is the credential, not a resource.
 		return one("*", "states:SendTaskFailure", "states:SendTaskSuccess")
+	case stops:
+		return one(st.ExecutionsARN(), "states:StopExecution")
 	case inspects:
-		return append(one(st.MachineARN(), "states:ListExecutions"), one(st.ExecutionsARN(), "states:DescribeExecution", "states:StopExecution")...)
-	case readsData:
-		return append(d.Objects(s, constructs.Exports+"*", "s3:GetObject"), d.List(s, constructs.Exports, constructs.Bundles, constructs.Uploads))
+		return one(st.ExecutionsARN(), "states:DescribeExecution")
 	case bundles:
-		out := append(d.Objects(s, constructs.Exports+"*", "s3:GetObject"), d.Objects(s, constructs.Uploads+"*", "s3:GetObject")...)
+		out := d.Objects(s, constructs.Exports+"*", "s3:GetObject")
 		out = append(out, d.Objects(s, constructs.Bundles+"*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
-		return append(out, d.List(s, constructs.Exports, constructs.Bundles, constructs.Uploads))
+		return append(out, d.List(s, constructs.Exports, constructs.Bundles))
 	case downloads:
 		return d.Objects(s, constructs.Bundles+"*", "s3:GetObject")
 	case uploads:
-		return append(d.Objects(s, constructs.Uploads+"*", "s3:GetObject", "s3:PutObject"), d.List(s, constructs.Uploads))
+		out := d.Objects(s, constructs.Uploads+"*", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+		out = append(out, d.Objects(s, constructs.Exports+"*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
+		return append(out, d.List(s, constructs.Exports, constructs.Uploads))
 	case deletes:
-		var out []constructs.Statement
+		out := []constructs.Statement{d.List(s, constructs.Exports, constructs.Bundles, constructs.Uploads)}
 		for _, prefix := range []string{constructs.Exports, constructs.Bundles, constructs.Uploads} {
 			out = append(out, one(st.Text(d.Bucket, "bucketArn")+"/"+prefix+"*", "s3:DeleteObject")...)
 		}
 		return out
-	case queries:
-		return one(st.Text(d.Tables[constructs.Requests], "tableArn")+"/index/"+constructs.OpenIndex, "dynamodb:Query")
 	}
 	return nil
 }

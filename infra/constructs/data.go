@@ -104,6 +104,8 @@ func NewData(s Scope, emulator bool) Data {
 		"indexName":    OpenIndex,
 		"partitionKey": attribute(column{"open", "STRING"}),
 		"sortKey":      attribute(column{"due_at", "STRING"}),
+		// The reader takes ids from it and reads the requests themselves.
+		"projectionType": enum("aws_dynamodb.ProjectionType/KEYS_ONLY"),
 	})
 	d.Bucket = d.bucket(s, emulator)
 	return d

@@ -35,33 +35,6 @@ func (s Scope) Role(id, service string, statements []Statement) jsii.Ref {
 	return s.New("aws_iam.Role", id, props)
 }
 
-// Actions on tables, by what the code does with them. A transaction needs the
-// actions of its parts.
-var (
-	Read   = []string{"dynamodb:GetItem"}
-	Query  = []string{"dynamodb:Query"}
-	Write  = []string{"dynamodb:PutItem", "dynamodb:UpdateItem"}
-	Create = []string{"dynamodb:PutItem"}
-	Change = []string{"dynamodb:UpdateItem"}
-	Check  = []string{"dynamodb:ConditionCheckItem"}
-	Delete = []string{"dynamodb:DeleteItem"}
-)
-
-// Access names the actions that a function needs, table by table.
-type Access map[Table][]string
-
-// Does joins what a function does with one table.
-func Does(parts ...[]string) []string {
-	var all []string
-	for _, p := range parts {
-		all = append(all, p...)
-	}
-	return all
-}
-
-// Append is what every writer of events may do: the table is append-only.
-var Append = Does(Create, Query, Read)
-
 // via is the use of the data key by DynamoDB or S3 on a role's behalf.
 func (d Data) via(s Scope, service string, actions ...string) Statement {
 	return Statement{
@@ -69,22 +42,6 @@ func (d Data) via(s Scope, service string, actions ...string) Statement {
 		Resources: []string{s.Text(d.Key, "keyArn")},
 		Condition: jsii.Map{"StringEquals": jsii.Map{"kms:ViaService": service + "." + s.Text(s.Ref, "region") + ".amazonaws.com"}},
 	}
-}
-
-// Access gives the statements of an Access, one a table, and the use of
-// the data key by DynamoDB that goes with it.
-func (d Data) Access(s Scope, a Access) []Statement {
-	var out []Statement
-	for _, t := range Tables() {
-		if len(a[t]) > 0 {
-			out = append(out, Statement{Actions: a[t], Resources: []string{s.Text(d.Tables[t], "tableArn")}})
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return append(out, d.via(s, "dynamodb", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt",
-		"kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"))
 }
 
 // Objects are the statements for actions on the objects under a key pattern.

@@ -9,18 +9,14 @@ import (
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
+// visit are the methods of the ledger that a visit to a system takes.
+var visit = []string{"Append", "BeginErasing", "Request", "SaveVisit", "Subject", "TakeVisit", "Visits"}
+
 // SystemRole is what the one function of a system may do: its own secrets, its
 // own part of the exports, the ledger's tables as far as a visit goes, and, for
 // a store of the company on AWS, that store alone.
 func (d Data) SystemRole(s Scope, company string, sys policy.System, desc connector.Descriptor) []Statement {
-	out := d.Access(s, Access{
-		Requests:    Does(Read, Change, Check),
-		Subjects:    Read,
-		Tasks:       Does(Read, Write),
-		Events:      Append,
-		Holds:       Does(Read, Check),
-		Suppression: Does(Read, Write),
-	})
+	out := d.Ledger(s, visit)
 	out = append(out, d.Objects(s, Exports+"*/"+sys.ID+"/*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
 	out = append(out, d.Use(s, "kms:Decrypt"), d.Hash(s))
 	if len(desc.Secrets) > 0 {
@@ -79,3 +75,6 @@ func (s Scope) ownTables(names []string) []Statement {
 		Resources: tables,
 	}}
 }
+
+// VisitCalls lists the methods of the ledger that a system's function may call.
+func VisitCalls() []string { return slices.Clone(visit) }
