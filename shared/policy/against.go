@@ -83,3 +83,14 @@ func (c *Company) reaches(s System, k Capability, known map[string]Capability) b
 	}
 	return false
 }
+
+// Fault makes the problem of a system's row that somebody outside found, such
+// as a connector in its mapping. Line 0 stands for the line of the key.
+func (c *Company) Fault(system string, line int, key, says string) Problem {
+	i := slices.IndexFunc(c.Systems, func(s System) bool { return s.ID == system })
+	key = fmt.Sprintf("system[%d].%s", i, key)
+	if line == 0 {
+		line = c.systemsFile.line(key)
+	}
+	return Problem{File: c.systemsFile.file, Line: line, Key: key, Says: says}
+}

@@ -1,6 +1,16 @@
 package policy
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// How far a rule of law has been read: against its text, or not yet.
+const (
+	checked = "checked"
+	recheck = "recheck"
+)
 
 // Regime is one body of law: its clock, its authority and its rights in plain
 // words.
@@ -45,4 +55,21 @@ func (c *Company) Regime(country string) Regime {
 func (c *Company) KnownCountry(country string) bool {
 	_, ok := c.countries[strings.ToUpper(strings.TrimSpace(country))]
 	return ok
+}
+
+// Recheck lists the rules that rest on general knowledge or on a tracker: their
+// official text must be read before anybody relies on them.
+func (c *Company) Recheck() []string {
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(c.regimes)) {
+		if k := c.regimes[id].Clock; k.Confidence == recheck {
+			out = append(out, k.Rule+": "+k.Cite)
+		}
+	}
+	for _, g := range c.Grounds {
+		if g.Confidence == recheck {
+			out = append(out, g.ID+": "+g.Cite)
+		}
+	}
+	return out
 }

@@ -23,6 +23,11 @@ var (
 	country = regexp.MustCompile(`^[A-Z]{2}$`)        // ISO 3166-1 alpha-2
 )
 
+// reserved are words that no system may be called: Writ's own systems, the chain
+// of events about a request, and the functions fanout-<word> beside those of
+// systems.
+var reserved = []string{dsr.Officer, "writ", dsr.RequestChain, "answer", "manual", "task"}
+
 // text reports every named value that is empty.
 func (d document) text(table string, named ...string) {
 	for i := 0; i < len(named); i += 2 {
@@ -94,7 +99,7 @@ func (c *Company) readRegimes(fsys fs.FS, problems *Problems) {
 		d.text("", "name", r.Name, "complain", r.Complain)
 		d.text("clock", "rule", r.Clock.Rule, "cite", r.Clock.Cite, "says", r.Clock.Says)
 		d.date("clock.valid_from", r.Clock.ValidFrom)
-		d.oneOf("clock.confidence", r.Clock.Confidence, "checked", "recheck")
+		d.oneOf("clock.confidence", r.Clock.Confidence, checked, recheck)
 		if (r.Clock.Months > 0) == (r.Clock.Days > 0) || r.Clock.Months < 0 || r.Clock.Days < 0 {
 			d.fault("clock", "needs months or days, one of them, above zero")
 		}
@@ -226,7 +231,7 @@ func (c *Company) takeGrounds(f policyFile, d document) {
 		d.unique(table+".id", g.ID, ident, seen)
 		d.text(table, "jurisdiction", g.Jurisdiction, "plain", g.Plain, "cite", g.Cite)
 		d.oneOf(table+".kind", g.Kind, "legal_obligation", "legal_claims")
-		d.oneOf(table+".confidence", g.Confidence, "checked", "recheck")
+		d.oneOf(table+".confidence", g.Confidence, checked, recheck)
 		d.cites(table, g.Cites)
 		c.Cites = append(c.Cites, g.Cites...)
 		if g.Years < 1 {
@@ -277,6 +282,9 @@ func (c *Company) takeSystems(f systemsFile, mappings map[int][]byte, d document
 	for i, s := range f.Systems {
 		table := fmt.Sprintf("system[%d]", i)
 		d.unique(table+".id", s.ID, ident, seen)
+		if slices.Contains(reserved, s.ID) {
+			d.fault(table+".id", "%q is a word of Writ's own", s.ID)
+		}
 		d.text(table, "name", s.Name, "connector", s.Connector, "source", s.Source)
 		d.cites(table, s.Cites)
 		c.Cites = append(c.Cites, s.Cites...)

@@ -1,0 +1,205 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+func load(t *testing.T, id string) *policy.Company {
+	t.Helper()
+	c, err := policy.Load(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// promising returns the test company with another promise and zone; 0 days is
+// no promise.
+func promising(t *testing.T, days int, zone string) *policy.Company {
+	t.Helper()
+	c, err := policy.LoadFS(pack(minimalPolicy, minimalSystems), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Promise.Days = days
+	if c.Zone, err = time.LoadLocation(zone); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func received(at ...string) []dsr.ClockEvent {
+	var events []dsr.ClockEvent
+	for _, s := range at {
+		t, err := time.Parse(time.RFC3339, s)
+		if err != nil {
+			panic(err)
+		}
+		events = append(events, dsr.ClockEvent{Kind: dsr.Received, At: t})
+	}
+	return events
+}
+
+func TestDueDates(t *testing.T) {
+	for _, c := range []struct {
+		name, received, country string
+		promise                 int
+		zone                    string
+		due, rule               string
+	}{
+		{"a month without that day ends on its last, a Saturday moves to Monday", "2026-01-31T09:00:00Z", "PL", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"a leap year's February", "2024-01-31T09:00:00Z", "PL", 0, "UTC", "2024-02-29", "EU-ALL"},
+		{"29 February itself", "2024-02-29T09:00:00Z", "DE", 0, "UTC", "2024-03-29", "EU-ALL"},
+		{"a Sunday moves to Monday", "2026-04-17T09:00:00Z", "NO", 0, "UTC", "2026-05-18", "EU-ALL"},
+		{"a Sunday in March moves, and the promise is earlier by nothing", "2026-02-01T09:00:00Z", "FR", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"over the year's end", "2025-12-31T23:30:00Z", "IE", 0, "UTC", "2026-02-02", "EU-ALL"},
+		{"the month is later than 30 days: the promise", "2026-07-15T09:00:00Z", "PL", 30, "UTC", "2026-08-14", "ACME-30"},
+		{"the promise does not move for a Sunday", "2026-07-17T09:00:00Z", "PL", 30, "UTC", "2026-08-16", "ACME-30"},
+		{"the month is shorter than 30 days: the law", "2026-02-10T09:00:00Z", "PL", 30, "UTC", "2026-03-10", "EU-ALL"},
+		{"law and promise on one day: the law is named", "2026-01-31T09:00:00Z", "PL", 30, "UTC", "2026-03-02", "EU-ALL"},
+		{"the United Kingdom", "2026-11-22T09:00:00Z", "GB", 0, "UTC", "2026-12-22", "UK-ALL"},
+		{"the United States count 45 days and move for no weekend", "2026-11-20T09:00:00Z", "US", 0, "UTC", "2027-01-04", "US-45"},
+		{"45 days end on a Saturday and stay there", "2026-11-18T09:00:00Z", "US", 0, "UTC", "2027-01-02", "US-45"},
+		{"an American with a promise", "2026-11-20T09:00:00Z", "US", 30, "UTC", "2026-12-20", "ACME-30"},
+		{"a country that was not said gets the most protective law", "2026-01-31T09:00:00Z", "", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"so does one that no law here names", "2026-01-31T09:00:00Z", "BR", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"the local day counts: it is the 2nd already in Warsaw", "2026-06-01T22:30:00Z", "PL", 0, "Europe/Warsaw", "2026-07-02", "EU-ALL"},
+		{"the local day counts: it is still the 1st in Chicago", "2026-06-02T03:00:00Z", "US", 30, "America/Chicago", "2026-07-01", "ACME-30"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			company := promising(t, c.promise, c.zone)
+			d, err := company.Due(received(c.received), c.country)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := d.DueAt.In(company.Zone).Format("2006-01-02 15:04:05"); got != c.due+" 23:59:59" || d.Rule != c.rule {
+				t.Errorf("due %s by %s, want the end of %s by %s", got, d.Rule, c.due, c.rule)
+			}
+			if d.Says == "" || len(d.Limits) == 0 || d.Limits[0].Rule != d.Rule {
+				t.Errorf("the deadline does not say why: %+v", d)
+			}
+		})
+	}
+}
+
+// A day in which the clocks change ends when the local day ends, not 24 hours later.
+func TestSummerTimeMovesNoDay(t *testing.T) {
+	c := promising(t, 30, "Europe/Warsaw")
+	for at, want := range map[string]string{
+		"2026-03-01T09:00:00Z": "2026-03-31T21:59:59Z", // received in winter, due in summer
+		"2026-10-01T09:00:00Z": "2026-10-31T22:59:59Z", // received in summer, due in winter
+	} {
+		d, err := c.Due(received(at), "US")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.DueAt.Format(time.RFC3339); got != want {
+			t.Errorf("received %s: due %s, want %s", at, got, want)
+		}
+	}
+}
+
+func TestTheFirstReceiptCounts(t *testing.T) {
+	c := promising(t, 30, "UTC")
+	d, err := c.Due(received("2026-07-20T09:00:00Z", "2026-07-01T09:00:00Z", "2026-07-25T09:00:00Z"), "US")
+	if err != nil || d.DueAt.Format(time.DateOnly) != "2026-07-31" {
+		t.Errorf("due %v, error %v; want 31 July, 30 days from the first receipt", d.DueAt, err)
+	}
+}
+
+func TestAClockThatCannotBeReadIsAnError(t *testing.T) {
+	c := promising(t, 30, "UTC")
+	for name, events := range map[string][]dsr.ClockEvent{
+		"no event":         nil,
+		"an unknown event": append(received("2026-07-01T09:00:00Z"), dsr.ClockEvent{Kind: "paused", At: time.Unix(0, 0)}),
+		"no time":          {{Kind: dsr.Received}},
+	} {
+		if d, err := c.Due(events, "PL"); err == nil || !strings.Contains(err.Error(), "due date") {
+			t.Errorf("%s: due %v, error %v; want an error", name, d.DueAt, err)
+		}
+	}
+}
+
+func TestDueDateProperties(t *testing.T) {
+	zones := []string{"UTC", "Europe/Warsaw", "America/Chicago", "Pacific/Auckland", "Asia/Kathmandu"}
+	countries := []string{"", "PL", "GB", "US", "BR", "DE", "zz"}
+	packs := map[string]*policy.Company{}
+	for _, zone := range zones {
+		packs[zone] = promising(t, 30, zone)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		c := *packs[rapid.SampledFrom(zones).Draw(rt, "zone")]
+		c.Promise.Days = rapid.IntRange(0, 60).Draw(rt, "promised days")
+		country := rapid.SampledFrom(countries).Draw(rt, "country")
+		at := time.Unix(rapid.Int64Range(1577836800, 1924991999).Draw(rt, "received"), 0) // 2020 to 2030
+		due := func(at time.Time, country string) policy.Deadline {
+			d, err := c.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: at}}, country)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return d
+		}
+		d := due(at, country)
+		days := func(a, b time.Time) int {
+			x, y := a.In(c.Zone), b.In(c.Zone)
+			return int(time.Date(y.Year(), y.Month(), y.Day(), 0, 0, 0, 0, time.UTC).
+				Sub(time.Date(x.Year(), x.Month(), x.Day(), 0, 0, 0, 0, time.UTC)).Hours() / 24)
+		}
+
+		if c.Promise.Days > 0 && days(at, d.DueAt) > c.Promise.Days {
+			rt.Fatalf("due %d days later, promised are %d", days(at, d.DueAt), c.Promise.Days)
+		}
+		law := d.Limits[0]
+		for _, l := range d.Limits {
+			if l.DueAt.Before(d.DueAt) {
+				rt.Fatalf("%s ends earlier than the due date", l.Rule)
+			}
+			if l.Rule != c.Promise.Rule {
+				law = l
+			}
+		}
+		if n := days(at, law.DueAt); law.Rule == "US-45" && n != 45 || law.Rule != "US-45" && (n < 28 || n > 33) {
+			rt.Fatalf("%s ends %d days later", law.Rule, n)
+		}
+		if day := law.DueAt.In(c.Zone).Weekday(); law.Rule != "US-45" && (day == time.Saturday || day == time.Sunday) {
+			rt.Fatalf("%s ends on a %s", law.Rule, day)
+		}
+		if h, m, s := d.DueAt.In(c.Zone).Clock(); h != 23 || m != 59 || s != 59 {
+			rt.Fatalf("due at %02d:%02d:%02d, want the end of the local day", h, m, s)
+		}
+		if later := due(at.Add(time.Duration(rapid.IntRange(0, 90*24).Draw(rt, "hours"))*time.Hour), country); later.DueAt.Before(d.DueAt) {
+			rt.Fatal("a later request is due earlier")
+		}
+		for _, known := range countries {
+			if due(at, "").DueAt.After(due(at, known).DueAt) {
+				rt.Fatalf("a country that was not said is due later than %q", known)
+			}
+		}
+		if got := days(d.MarginAt, d.DueAt); got != c.Promise.MarginDays {
+			rt.Fatalf("the margin is %d days, want %d", got, c.Promise.MarginDays)
+		}
+	})
+}
+
+func TestRegimes(t *testing.T) {
+	c := load(t, "pythonmaster")
+	for country, want := range map[string]string{
+		"PL": "gdpr", "pl": "gdpr", " NO ": "gdpr", "GB": "uk_gdpr", "US": "us_default",
+		"": "gdpr", "BR": "gdpr", "other": "gdpr", "XX": "gdpr", "CH": "gdpr",
+	} {
+		r := c.Regime(country)
+		if r.ID != want || r.Name == "" || r.Complain == "" || len(r.Rights) == 0 {
+			t.Errorf("%q: regime %+v, want %s with its words", country, r, want)
+		}
+		if known := c.KnownCountry(country); r.Assumed == known {
+			t.Errorf("%q: assumed is %v, known is %v: an assumption must show", country, r.Assumed, known)
+		}
+	}
+}
