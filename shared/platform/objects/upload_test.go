@@ -38,6 +38,24 @@ func (s *storage) count(call string, by int) {
 	s.most = max(s.most, s.now)
 }
 
+func (s *storage) times(call string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[call]
+}
+
+func (s *storage) fails(part string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failPart == part
+}
+
+func (s *storage) heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failPart = ""
+}
+
 func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	switch {
@@ -54,7 +72,7 @@ func (s *storage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.heap = max(s.heap, m.HeapInuse)
 		s.mu.Unlock()
 		s.count("part done", -1)
-		if q.Get("partNumber") == s.failPart {
+		if s.fails(q.Get("partNumber")) {
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code></Error>`)
 			return
@@ -121,10 +139,10 @@ func TestFailedPartDropsTheUpload(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 			t.Errorf("part %s fails: got %v, want the storage's answer", part, err)
 		}
-		if s.calls["abort"] != 1 || s.calls["complete 5"] != 0 {
-			t.Errorf("part %s fails: calls are %v, want one abort and no complete", part, s.calls)
+		if aborts, completes := s.times("abort"), s.times("complete 5"); aborts != 1 || completes != 0 {
+			t.Errorf("part %s fails: %d aborts and %d completes, want 1 and 0", part, aborts, completes)
 		}
-		s.failPart = ""
+		s.heal()
 		if err := upload(t, store, "b", 5*objects.PartSize); err != nil {
 			t.Errorf("the store is stuck after a failure: %v", err)
 		}
