@@ -129,7 +129,7 @@ func (s *session) fits(e *entry, o overwrite) error {
 		why = fmt.Sprintf("its new value is longer than %d characters", c.longest)
 	}
 	for _, f := range s.cat.keys {
-		if f.to == e.name && slices.Contains(f.refs, o.column) {
+		if why == "" && f.to == e.name && slices.Contains(f.refs, o.column) {
 			why = fmt.Sprintf("table %s references it", f.from)
 		}
 	}

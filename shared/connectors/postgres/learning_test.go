@@ -1,6 +1,8 @@
 package postgres_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -29,64 +31,18 @@ CREATE TABLE study_groups (
     owner_id bigint REFERENCES accounts (id), partner_id bigint REFERENCES accounts (id),
     owner_note text, partner_note text);`
 
-const learningMapping = `
-[[table]]
-table = "accounts"
-category = "account"
-owner = { column = "email", identity = "email" }
-columns = ["id", "email", "name", "phone", "created_at"]
-action = "anonymise"
-null = ["email", "name", "phone"]
-yields = { id = "account_id" }
-rectify = { name = "name", phone = "phone" }
+// learningMapping is the mapping of the README, as the loader hands it on.
+var learningMapping = mustReadme()
 
-[[table]]
-table = "course_progress"
-category = "course_progress"
-path = ["account_id -> accounts(id)"]
-columns = ["course", "score"]
-action = "delete"
-
-[[table]]
-table = "answers"
-category = "course_progress"
-path = ["progress_id -> course_progress(id)", "account_id -> accounts(id)"]
-columns = ["body"]
-action = "delete"
-
-[[table]]
-table = "payments"
-category = "payments"
-path = ["account_id -> accounts(id)"]
-columns = ["id", "amount_cents", "billing_name"]
-action = "keep"
-rule = "books"
-
-[[table]]
-table = "newsletter"
-category = "marketing"
-owner = { column = "email", identity = "email" }
-columns = ["email", "city"]
-action = "delete"
-
-[[table]]
-table = "study_groups"
-category = "study_groups"
-path = ["owner_id -> accounts(id)"]
-columns = ["title", "owner_note"]
-action = "delete"
-co_owner = [{ path = ["partner_id -> accounts(id)"] }]
-own_columns = ["owner_id", "owner_note"]
-
-[[table]]
-table = "study_groups"
-category = "study_groups"
-path = ["partner_id -> accounts(id)"]
-columns = ["title", "partner_note"]
-action = "delete"
-co_owner = [{ path = ["owner_id -> accounts(id)"] }]
-own_columns = ["partner_id", "partner_note"]
-`
+func mustReadme() string {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		panic(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```toml\n")
+	block, _, _ = strings.Cut(block, "```")
+	return strings.ReplaceAll(block, "[[system.mapping.", "[[")
+}
 
 // enrol adds a person with two courses, three answers, two payments and a subscription.
 func enrol(t testing.TB, conn *pgx.Conn, p dsrtest.Person) {

@@ -162,3 +162,8 @@ func equalRows(t testing.TB, what string, got, want []string) {
 		t.Errorf("%s: got %d rows, want %d; too many: %v; missing: %v", what, len(got), len(want), minus(got, want), minus(want, got))
 	}
 }
+
+// sorted orders the parts of a printed receipt.
+func sorted(receipt string) string {
+	return strings.Join(slices.Sorted(strings.SplitSeq(receipt, "; ")), "; ")
+}
