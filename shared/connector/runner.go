@@ -508,6 +508,9 @@ func (w *visit) outcomes() []dsr.Outcome {
 		}
 		said = append(said, contradicted...)
 	}
+	said = slices.DeleteFunc(slices.Clone(said), func(o dsr.Outcome) bool {
+		return o.Count == 0 && (o.Kind == dsr.Exported || o.Kind == dsr.Erased || o.Kind == dsr.Anonymised || o.Kind == dsr.Kept)
+	}) // nothing of it: not held, unless a person knows better
 	for _, category := range w.categories() {
 		if !slices.ContainsFunc(said, func(o dsr.Outcome) bool { return o.Category == category }) {
 			said = append(said, dsr.Outcome{Category: category, Kind: dsr.NotHeld})

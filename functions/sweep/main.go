@@ -1,0 +1,29 @@
+// Command sweep does what the hour brings, and looks at executions that ended.
+package main
+
+import (
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/writ-dsr/writ/shared/flow/fanout"
+	"github.com/writ-dsr/writ/shared/flow/sweep"
+	"github.com/writ-dsr/writ/shared/flow/verify"
+	"github.com/writ-dsr/writ/shared/platform/deploy"
+	"github.com/writ-dsr/writ/shared/platform/lambdax"
+)
+
+func main() {
+	d := deploy.Must("sweep")
+	machine := d.Machine()
+	stage := &sweep.Stage{
+		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, MACer: d.Vault, Log: d.Log,
+		People: func(now func() time.Time) sweep.People {
+			return &fanout.Manual{Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, Log: d.Log, URL: d.URL}
+		},
+		Challenges: func(now func() time.Time) sweep.Challenges {
+			return &verify.Challenge{Company: d.Pack, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, URL: d.URL}
+		},
+	}
+	lambda.Start(lambdax.Wrap(stage.Handle, d.Log))
+}
