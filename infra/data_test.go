@@ -110,7 +110,7 @@ func TestBucket(t *testing.T) {
 		slices.Sort(out)
 		return strings.Join(out, " ")
 	}
-	links := `{"NumericGreaterThan":{"s3:signatureAge":"300000"}}`
+	links := `{"NumericGreaterThan":{"s3:signatureAge":"300000"},"StringNotEquals":{"s3:authType":"POST"}}`
 	if got := denials(product); got != `{"Bool":{"aws:SecureTransport":"false"}} `+links {
 		t.Errorf("the bucket denies %s", got)
 	}

@@ -62,7 +62,7 @@ func needs() map[string]need {
 			ledger: []string{"Append", "Hit", "PutToken", "Request", "SaveRequest", "Subject", "Token", "Visits"}},
 		"notify-bounce": {memory: small, timeout: 30,
 			ledger: []string{"Append", "Request", "SaveRequest"}},
-		"sweep": {memory: small, timeout: 60, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
+		"sweep": {memory: small, timeout: 300, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
 			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
 		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
 			ledger: []string{"Append", "Events", "Hold", "LiftHold", "OpenRequests", "PlaceHold", "Request", "Visits"}},

@@ -39,7 +39,8 @@ const (
 )
 
 // signatureAge is how old the signature of a link into the bucket may be, in
-// milliseconds: five minutes.
+// milliseconds: five minutes. A form for an upload discloses nothing and lives
+// as long as it says itself, for a person chooses files in that time.
 const signatureAge = "300000"
 
 // recoveryDays is how long a deleted record can be brought back, and therefore
@@ -160,7 +161,10 @@ func (d Data) bucket(s Scope, emulator bool) jsii.Ref {
 		"Principal": jsii.Map{"AWS": "*"},
 		"Action":    "s3:*",
 		"Resource":  []any{arn, arn + "/*"},
-		"Condition": jsii.Map{"NumericGreaterThan": jsii.Map{"s3:signatureAge": signatureAge}},
+		"Condition": jsii.Map{
+			"NumericGreaterThan": jsii.Map{"s3:signatureAge": signatureAge},
+			"StringNotEquals":    jsii.Map{"s3:authType": "POST"},
+		},
 	}).Ref())
 	return bucket
 }
