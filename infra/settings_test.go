@@ -98,3 +98,16 @@ func TestUnknownCompanyFailsTheSynthesis(t *testing.T) {
 		t.Errorf("error %v, want the company's name in it", err)
 	}
 }
+
+func TestMissingBinariesAreNamed(t *testing.T) {
+	bin, err := bootstraps(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := built(bin, []string{"sweep", "intake-form"}); err != nil {
+		t.Errorf("all are there, yet %v", err)
+	}
+	if err := built(bin, []string{"sweep", "sleep"}); err == nil || !strings.Contains(err.Error(), "no bootstrap of sleep: run make build") {
+		t.Errorf("error %v, want the missing one named", err)
+	}
+}

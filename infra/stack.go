@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/writ-dsr/writ/infra/constructs"
 	"github.com/writ-dsr/writ/infra/jsii"
@@ -36,6 +39,10 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 	if err != nil {
 		return jsii.Ref{}, err
 	}
+	table := needs()
+	if err := built(in.bin, append(slices.Sorted(maps.Keys(table)), "fanout-task")); err != nil {
+		return jsii.Ref{}, err
+	}
 	name := "Writ-" + in.settings.company
 	props := jsii.Map{"stackName": name, "description": "Writ: data rights of " + in.pack.Name}
 	if in.settings.emulator {
@@ -50,7 +57,6 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 	st.Env = st.environment()
 
 	functions := map[string]constructs.Function{}
-	table := needs()
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		functions[name] = st.function(name, table[name])
 	}
@@ -77,6 +83,20 @@ func byName(a, b constructs.Function) int {
 		return -1
 	}
 	return 1
+}
+
+// built checks that every function has its binary.
+func built(bin string, names []string) error {
+	var missing []string
+	for _, name := range names {
+		if _, err := os.Stat(filepath.Join(bin, name, "bootstrap")); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("looking for the functions' binaries: %s has no bootstrap of %s: run make build", bin, strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 // reserved are the ids that would give a system's function the name of another
