@@ -129,6 +129,17 @@ func TestAlarmsReachAPerson(t *testing.T) {
 			t.Errorf("nothing watches %v", f.Properties["FunctionName"])
 		}
 	}
+	allowed := 0
+	for _, p := range tpl.of("AWS::SNS::TopicPolicy") {
+		for _, s := range list(p.Properties["PolicyDocument"].(map[string]any)["Statement"]) {
+			if st := s.(map[string]any); st["Effect"] == "Allow" && st["Action"] == "sns:Publish" && line(st["Principal"]) == `{"Service":"cloudwatch.amazonaws.com"}` {
+				allowed++
+			}
+		}
+	}
+	if allowed != 1 {
+		t.Errorf("%d statements let alarms publish, want one", allowed)
+	}
 	for _, s := range tpl.of("AWS::SNS::Subscription") {
 		if s.Properties["Endpoint"] != "alarms@example.org" || s.Properties["Protocol"] != "email" {
 			t.Errorf("alarms go to %v", s.Properties)

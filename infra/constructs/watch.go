@@ -60,6 +60,15 @@ func (w Workshop) rule(id, description string, to Function, props jsii.Map) {
 // emulators know no metric math and a sum costs as much.
 func (w Workshop) Alarms(company, address string, in Intake, machine Machine, functions []Function) {
 	topic := w.New("aws_sns.Topic", "Alarms", jsii.Map{"topicName": w.FunctionName("alarms"), "enforceSSL": true})
+	// A topic with a policy of its own has lost the one by which alarms reach it.
+	w.K.Invoke(topic, "addToResourcePolicy", w.K.InvokeStatic(lib+"aws_iam.PolicyStatement", "fromJson", jsii.Map{
+		"Sid":       "AlarmsOfThisAccount",
+		"Effect":    "Allow",
+		"Principal": jsii.Map{"Service": "cloudwatch.amazonaws.com"},
+		"Action":    "sns:Publish",
+		"Resource":  w.Text(topic, "topicArn"),
+		"Condition": jsii.Map{"StringEquals": jsii.Map{"aws:SourceAccount": w.Text(w.Ref, "account")}},
+	}).Ref())
 	if address != "" {
 		w.K.Invoke(topic, "addSubscription", w.K.Create(lib+"aws_sns_subscriptions.EmailSubscription", address))
 	}
