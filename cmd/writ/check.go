@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/connectors/postgres"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -56,7 +57,7 @@ func check(c console, company, dir string) error {
 	if company != "" {
 		ids = []string{company}
 	}
-	descriptors, err := shelf()
+	descriptors, err := connectors.Descriptors()
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func check(c console, company, dir string) error {
 		return err
 	}
 	if found > 0 {
-		return fmt.Errorf("%d faults found", found)
+		return fmt.Errorf("faults found: %d", found)
 	}
 	return nil
 }

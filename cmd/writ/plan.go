@@ -14,6 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -80,7 +81,7 @@ func forecastFor(c console, company, file string) error {
 	if err != nil {
 		return fmt.Errorf("reading the request: %w", err)
 	}
-	descriptors, err := shelf()
+	descriptors, err := connectors.Descriptors()
 	if err != nil {
 		return err
 	}

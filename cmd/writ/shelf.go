@@ -1,41 +1,12 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/dsr"
-	"github.com/writ-dsr/writ/shared/platform/checkout"
 	"github.com/writ-dsr/writ/shared/policy"
 )
-
-// shelf reads the descriptor of every connector of this checkout.
-func shelf() (map[string]connector.Descriptor, error) {
-	root, err := checkout.Root()
-	if err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(filepath.Join(root, "shared", "connectors", "*", "connector.toml"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("reading the connectors: none found below %s", filepath.Join("shared", "connectors"))
-	}
-	all := map[string]connector.Descriptor{}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the connectors: %w", err)
-		}
-		d, err := connector.ParseDescriptor(data)
-		if err != nil {
-			return nil, err
-		}
-		all[d.Code] = d
-	}
-	return all, nil
-}
 
 // capabilities is what policy needs to know of the connectors.
 func capabilities(all map[string]connector.Descriptor) map[string]policy.Capability {

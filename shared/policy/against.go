@@ -31,6 +31,9 @@ func (c *Company) CheckAgainst(known map[string]Capability) error {
 	var problems Problems
 	d := c.systemsFile
 	d.problems = &problems
+	names := append(slices.Collect(maps.Keys(known)), Manual)
+	slices.Sort(names)
+	names = slices.Compact(names)
 	for i, s := range c.Systems {
 		if s.Manual() {
 			continue
@@ -38,8 +41,7 @@ func (c *Company) CheckAgainst(known map[string]Capability) error {
 		table := fmt.Sprintf("system[%d]", i)
 		k, ok := known[s.Connector]
 		if !ok {
-			d.fault(table+".connector", "there is no connector %q; expected %s or one of %s", s.Connector, Manual,
-				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			d.fault(table+".connector", "there is no connector %q; expected one of %s", s.Connector, strings.Join(names, ", "))
 			continue
 		}
 		for _, key := range slices.Sorted(maps.Keys(s.Settings)) {

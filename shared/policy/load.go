@@ -79,6 +79,9 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 	var problems Problems
 	c := &Company{regimes: map[string]Regime{}, countries: map[string]string{}}
 	c.readRegimes(files, &problems)
+	if len(problems) > 0 {
+		return nil, problems
+	}
 
 	var pf policyFile
 	name := path.Join("companies", company, "policy.toml")
@@ -87,6 +90,9 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		return nil, fmt.Errorf("loading company %s: %s: %w", company, name, errors.Unwrap(err))
 	}
 	doc := read(name, data, &pf, &problems)
+	if doc.broken {
+		return nil, problems
+	}
 	c.takePolicy(company, pf, doc)
 
 	var sf systemsFile
@@ -96,6 +102,9 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		return nil, fmt.Errorf("loading company %s: %s: %w", company, name, errors.Unwrap(err))
 	}
 	doc = read(name, data, &sf, &problems)
+	if doc.broken {
+		return nil, problems
+	}
 	c.takeSystems(sf, part(data, "system", "mapping"), doc)
 
 	if len(problems) > 0 {

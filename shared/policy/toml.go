@@ -40,14 +40,17 @@ func (ps Problems) Error() string {
 type document struct {
 	file     string
 	lines    map[string]int // "category[0].name" → line
+	broken   bool           // it could not be decoded to its end: what was read means nothing
 	problems *Problems
 }
 
-// read decodes a file strictly. What it cannot decode becomes problems; the
-// caller goes on with what it has, so that one reading finds as much as it can.
+// read decodes a file strictly. What it cannot decode becomes problems. After an
+// unknown key the caller can go on, so that one reading finds all there is to
+// find; a broken document it must not look at.
 func read(file string, data []byte, into any, problems *Problems) document {
 	d := document{file: file, lines: map[string]int{}, problems: problems}
 	if err := d.index(data); err != nil {
+		d.broken = true
 		d.add(lineOf(data, err), "file", "not well-formed TOML: "+err.Error())
 		return d
 	}
@@ -64,9 +67,11 @@ func read(file string, data []byte, into any, problems *Problems) document {
 			d.add(row, strings.Join(e.Key(), "."), "unknown key")
 		}
 	case errors.As(err, &broken):
+		d.broken = true
 		row, _ := broken.Position()
 		d.add(row, strings.Join(broken.Key(), "."), strings.TrimPrefix(broken.Error(), "toml: "))
 	default:
+		d.broken = true
 		d.add(1, "file", err.Error())
 	}
 	return d

@@ -93,6 +93,9 @@ func (c *Company) readRegimes(fsys fs.FS, problems *Problems) {
 		}
 		var r Regime
 		d := read(name, data, &r, problems)
+		if d.broken {
+			continue
+		}
 		if want := strings.TrimSuffix(path.Base(name), ".toml"); r.ID != want {
 			d.fault("id", "%q is not the file's name; expected %q", r.ID, want)
 		}
