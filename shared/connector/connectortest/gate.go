@@ -3,6 +3,7 @@ package connectortest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,6 +25,8 @@ type gate struct {
 	fault    answer
 	pages    map[string][]byte // path → first page, while pages repeat
 	waiting  chan struct{}     // closed once a request hangs
+	released chan struct{}     // closed to let hanging requests go
+	once     sync.Once
 }
 
 // meantHost carries the host a driver asked for to the loopback server; a
@@ -65,9 +68,10 @@ const (
 )
 
 func newGate(t testing.TB, store http.Handler) *gate {
-	g := &gate{store: store, pages: map[string][]byte{}, waiting: make(chan struct{})}
+	g := &gate{store: store, pages: map[string][]byte{}, waiting: make(chan struct{}), released: make(chan struct{})}
 	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
 	t.Cleanup(func() {
+		g.release()
 		g.server.CloseClientConnections()
 		g.server.Close()
 	})
@@ -151,9 +155,17 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request) {
 			close(g.waiting)
 		}
 		g.mu.Unlock()
-		<-r.Context().Done()
+		io.Copy(io.Discard, r.Body) // only then does the server see that the caller left
+		select {
+		case <-r.Context().Done():
+		case <-g.released:
+			panic(http.ErrAbortHandler)
+		}
 	}
 }
+
+// release ends all requests that hang.
+func (g *gate) release() { g.once.Do(func() { close(g.released) }) }
 
 // repeat answers each list by its first page for ever, as a vendor does that
 // ignores the paging parameter.
