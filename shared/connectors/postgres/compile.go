@@ -6,7 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
@@ -35,11 +34,7 @@ type yield struct {
 	kind   dsr.Kind
 }
 
-var (
-	word = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	// forbidden are columns whose content leaves a system in no copy, whoever owns it.
-	forbidden = regexp.MustCompile(`(^|_)(passw(or)?d|passphrase|cvv2?|cvc2?|card_number|pan|ssn|passport_(no|number)|national_id|otp_secret|totp_secret|private_key)($|_)`)
-)
+var word = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // compile checks a mapping as far as that goes without the database.
 func compile(m Mapping) ([]*entry, error) {
@@ -166,11 +161,6 @@ func (e *entry) check(t Table) error {
 				return fmt.Errorf("column %q stands twice or is empty", c)
 			}
 			seen[c] = true
-		}
-	}
-	for _, c := range e.columns {
-		if forbidden.MatchString(strings.ToLower(c)) {
-			return fmt.Errorf("column %s: secrets and numbers of cards and identity papers leave in no copy", c)
 		}
 	}
 	for c := range t.Mask {

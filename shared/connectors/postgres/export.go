@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,6 +38,7 @@ func (d *Driver) Export(ctx context.Context, t connector.Task, to connector.Sink
 			return connector.Receipt{}, invalid(dsr.Export, "reading the export's cursor: it is not one of ours")
 		}
 	}
+	to = connector.Screened(to) // also copies the row, whose bytes are the connection's, onto one line
 	var receipt connector.Receipt
 	err := d.read(ctx, dsr.Export, exportLimit, func(ctx context.Context, s *session) error {
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {
@@ -89,7 +89,7 @@ func (s *session) export(ctx context.Context, e *entry, t connector.Task, to con
 		if row == nil {
 			at.Withheld[e.label]++
 		} else {
-			if err := to.Row(ctx, e.category, source, oneLine(row)); err != nil {
+			if err := to.Row(ctx, e.category, source, row); err != nil {
 				return err
 			}
 			at.Rows[e.label]++
@@ -147,19 +147,6 @@ func (s *session) selection(q *query, e *entry, after tuple) string {
 // asJSON is the expression for an object of the columns, in their order.
 func asJSON(columns []string) string {
 	return "row_to_json((SELECT o FROM (SELECT " + order("t", columns) + ") AS o))::text"
-}
-
-// oneLine copies a row; a column of type json may hold line breaks between its
-// tokens, and an export has one row per line.
-func oneLine(row []byte) json.RawMessage {
-	if bytes.IndexByte(row, '\n') < 0 && bytes.IndexByte(row, '\r') < 0 {
-		return bytes.Clone(row)
-	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, row); err != nil {
-		return bytes.Clone(row)
-	}
-	return b.Bytes()
 }
 
 // exported is the receipt for what the cursor counted.

@@ -17,10 +17,11 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 )
 
-// descriptor is connector.toml; New checks the system's settings against it.
-//
 //go:embed connector.toml
 var descriptor []byte
+
+// Descriptor returns what connector.toml declares.
+func Descriptor() (connector.Descriptor, error) { return connector.ParseDescriptor(descriptor) }
 
 // Driver acts on one database. Each operation opens a connection of its own
 // and closes it: a driver holds nothing between calls.
@@ -48,7 +49,7 @@ func New(cfg connector.Config) (connector.Connector, error) {
 }
 
 func open(cfg connector.Config) (*Driver, error) {
-	words, err := connector.ParseDescriptor(descriptor)
+	words, err := Descriptor()
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func TestCirclesAndOddShapes(t *testing.T) {
 			action = "delete"`,
 			"account anonymised 2; usage erased 300",
 			map[string][]string{
-				`SELECT * FROM app."Members"`:                          {"(x,1,erased-x-1@invalid.example)", "(y,1,ben.xk4canary@learner.example)", "(y,2,erased-y-2@invalid.example)"},
+				`SELECT * FROM app."Members"`:                       {"(x,1,erased-x-1@invalid.example)", "(y,1,ben.xk4canary@learner.example)", "(y,2,erased-y-2@invalid.example)"},
 				"SELECT org, count(*) FROM app.visits GROUP BY org": {"(y,150)"}}},
 		"a partitioned table and a cascade": {`
 			CREATE TABLE accounts (id int PRIMARY KEY, email text);
