@@ -14,7 +14,7 @@ import (
 const blockSize = 1 << 20
 
 // level is the fast end: a copy is read once, and most of its cost is time.
-const level = 2
+const level = 1
 
 // pool compresses blocks on as many workers as there are processors.
 type pool struct {
