@@ -164,17 +164,17 @@ func (c *Client) send(ctx context.Context, call Call) (Answer, string, error) {
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	var sent atomic.Bool
-	sent.Store(c.untraced)
+	var connected atomic.Bool
+	sent := func() bool { return c.untraced || connected.Load() }
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// net/http sends some requests again on its own when a kept connection
 		// turns out to be closed; once bytes may have left, it must not.
 		GetConn: func(string) {
-			if sent.Load() && !c.untraced {
+			if connected.Load() {
 				cancel()
 			}
 		},
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
 	req, err := c.request(ctx, call)
 	if err != nil {
@@ -183,7 +183,7 @@ func (c *Client) send(ctx context.Context, call Call) (Answer, string, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
 		kind, cause := networkCause(parent, err, c.o.Timeout)
-		return Answer{}, "", c.fail(call, kind, call.effect() && sent.Load(), cause)
+		return Answer{}, "", c.fail(call, kind, call.effect() && sent(), cause)
 	}
 	defer res.Body.Close() //nolint:errcheck // read-only: nothing is lost
 	if res.StatusCode < 200 || res.StatusCode > 299 {

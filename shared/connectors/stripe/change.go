@@ -1,13 +1,138 @@
 package stripe
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/dsr"
 )
+
+// Erase ends the subscriptions, blanks and detaches the payment methods and
+// deletes each customer. What Stripe does not let go of is counted as kept.
+func (d driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt, error) {
+	c := d.client(dsr.Erase)
+	detached, deleted := 0, map[string]bool{}
+	for _, id := range t.Footprint.IDs(customerRecord) {
+		o, err := ours(ctx, c, t, id)
+		if err != nil {
+			return connector.Receipt{}, err
+		}
+		deleted[id] = true
+		if o.Deleted {
+			continue
+		}
+		n, err := eraseCustomer(ctx, c, t, id)
+		if err != nil {
+			return connector.Receipt{}, err
+		}
+		detached += n
+		if err := t.Save(ctx, id); err != nil {
+			return connector.Receipt{}, err
+		}
+	}
+	kept, _, err := count(ctx, c, t, t.Footprint.Records, deleted)
+	if err != nil {
+		return connector.Receipt{}, err
+	}
+	r := connector.Receipt{Refs: *c.refs}
+	report := func(o dsr.Outcome) {
+		if o.Count > 0 {
+			r.Outcomes = append(r.Outcomes, o)
+		}
+	}
+	report(dsr.Outcome{Category: profile, Kind: dsr.Erased, Count: len(t.Footprint.IDs(customerRecord))})
+	// A repeated call finds none attached: the footprint still tells how many.
+	report(dsr.Outcome{Category: paymentMethod, Kind: dsr.Erased, Count: max(detached, t.Footprint.Counts[paymentMethod])})
+	for _, category := range []string{subscription, invoice, charge, checkoutSession} {
+		report(dsr.Outcome{Category: category, Kind: dsr.Kept, Count: kept[category], Rule: keptBy[category]})
+	}
+	return r, nil
+}
+
+// eraseCustomer returns how many payment methods it detached. What stops money
+// goes first; a payment method is blanked before, as a detached one stays
+// readable by its id.
+func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (int, error) {
+	subscriptions, err := c.all(ctx, subscriptionsOf(id))
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range subscriptions {
+		if ended(s) {
+			continue
+		}
+		if _, err := c.remove(ctx, "cancelling a subscription", "subscription", "v1", "subscriptions", s.ID); err != nil {
+			return 0, err
+		}
+	}
+	methods, err := c.all(ctx, methodsOf(id))
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range methods {
+		if _, err := c.post(ctx, t.Key, "blanking a payment method", "payment_method", blank(), "v1", "payment_methods", m.ID); err != nil {
+			return 0, err
+		}
+		if _, err := c.post(ctx, t.Key, "detaching a payment method", "payment_method", url.Values{}, "v1", "payment_methods", m.ID, "detach"); err != nil {
+			return 0, err
+		}
+	}
+	gone, err := c.remove(ctx, "deleting a customer", "customer", "v1", "customers", id)
+	if err != nil {
+		return 0, err
+	}
+	if !gone.Deleted {
+		return 0, c.nonsense("a deleted customer is not called deleted")
+	}
+	return len(methods), nil
+}
+
+// Rectify sets the named fields on each of the person's customers and looks
+// whether they took.
+func (d driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Change) (connector.Receipt, error) {
+	c := d.client(dsr.Rectify)
+	for _, change := range changes {
+		if change.Field == "email" { // a repeated call finds the customer under its new address
+			t.Identities = append(slices.Clone(t.Identities), dsr.Identity{Kind: dsr.Email, Value: change.New, Origin: dsr.Proved})
+		}
+	}
+	set := 0
+	for _, id := range t.Footprint.IDs(customerRecord) {
+		o, err := ours(ctx, c, t, id)
+		if err != nil {
+			return connector.Receipt{}, err
+		}
+		if o.Deleted {
+			continue
+		}
+		form, err := correction(o, changes)
+		if err != nil {
+			return connector.Receipt{}, &connector.Error{Kind: connector.Invalid, Op: dsr.Rectify, Err: err}
+		}
+		set++
+		if len(form) == 0 {
+			continue // it already reads so: an earlier attempt's effect
+		}
+		if _, err := c.post(ctx, t.Key, "correcting a customer", "customer", form, "v1", "customers", id); err != nil {
+			return connector.Receipt{}, err
+		}
+		if o, err = c.customer(ctx, id); err != nil {
+			return connector.Receipt{}, err
+		}
+		if form, err = correction(o, changes); err != nil || len(form) > 0 {
+			return connector.Receipt{}, c.nonsense("a corrected field still reads as before")
+		}
+	}
+	r := connector.Receipt{Refs: *c.refs}
+	if set > 0 {
+		r.Outcomes = []dsr.Outcome{{Category: profile, Kind: dsr.Rectified, Count: set}}
+	}
+	return r, nil
+}
 
 // addressParts are the fields of Stripe's postal address.
 var addressParts = []string{"line1", "line2", "city", "state", "postal_code", "country"}

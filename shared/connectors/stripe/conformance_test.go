@@ -57,7 +57,7 @@ type store struct {
 
 func newStore(t testing.TB, s *spec) *store {
 	fake := stripefake.New()
-	fake.CapPages(2) // seven charges fill four pages
+	fake.CapPages(2) // five charges fill three pages
 	return &store{Fake: fake, Handler: s.handler(t, fake), customers: map[string]string{}, byEmail: map[string]string{}}
 }
 

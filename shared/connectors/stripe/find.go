@@ -64,7 +64,7 @@ func ours(ctx context.Context, c client, t connector.Task, id string) (object, e
 
 // find is the find step: customers and guest checkouts of the person, and how
 // many records a person must look at because their address differs in case
-// alone or they hang on somebody else's account.
+// alone or they hang on another account.
 func (d driver) find(ctx context.Context, c client, t connector.Task) (connector.Footprint, error) {
 	customers, guests, intents, candidates := set{}, set{}, set{}, set{}
 	sort := func(o object) {
@@ -108,15 +108,22 @@ func (d driver) find(ctx context.Context, c client, t connector.Task) (connector
 			return connector.Footprint{}, err
 		}
 		for _, s := range sessions {
-			switch {
-			case customers[s.Customer]: // listed with its customer
-			case s.Customer != "" || match(t, s.CustomerDetails.Email) != dsr.Same:
-				candidates[s.ID] = true
-			default:
-				guests[s.ID] = true
-				if s.PaymentIntent != "" {
-					intents[s.PaymentIntent] = true
+			if customers[s.Customer] {
+				continue // listed with its customer
+			}
+			mine := match(t, s.CustomerDetails.Email) == dsr.Same
+			if mine && s.Customer != "" {
+				if mine, err = gone(ctx, c, s.Customer); err != nil {
+					return connector.Footprint{}, err
 				}
+			}
+			if !mine {
+				candidates[s.ID] = true
+				continue
+			}
+			guests[s.ID] = true
+			if s.PaymentIntent != "" {
+				intents[s.PaymentIntent] = true
 			}
 		}
 	}
@@ -125,6 +132,17 @@ func (d driver) find(ctx context.Context, c client, t connector.Task) (connector
 	f.Records = append(f.Records, guests.records(guestRecord)...)
 	f.Records = append(f.Records, intents.records(intentRecord)...)
 	return f, nil
+}
+
+// gone reports whether a customer is deleted. What a deleted customer bought
+// under the person's address is the person's; on a living account of another
+// address somebody must look.
+func gone(ctx context.Context, c client, id string) (bool, error) {
+	o, err := c.customer(ctx, id)
+	if errors.Is(err, connector.NotFound) {
+		return true, nil
+	}
+	return o.Deleted, err
 }
 
 // indexed asks Stripe's search for ids, which ignores case where the list does
@@ -159,15 +177,16 @@ func (s set) records(kind string) []connector.Record {
 // queries are all lists below the records of a footprint, in a fixed order.
 func queries(t connector.Task, records []connector.Record, deleted set) []query {
 	f := connector.Footprint{Records: records}
+	customers, guests := f.IDs(customerRecord), f.IDs(guestRecord)
+	alone := func(o object) bool { return !slices.Contains(customers, o.Customer) } // else it is in the customer's lists
 	var all []query
-	for _, id := range f.IDs(customerRecord) {
+	for _, id := range customers {
 		for _, of := range []func(string) query{methodsOf, subscriptionsOf, invoicesOf, chargesOf, sessionsOf} {
 			q := of(id)
 			q.deleted = deleted[id]
 			all = append(all, q)
 		}
 	}
-	guests := f.IDs(guestRecord)
 	if len(guests) > 0 {
 		spellings := forms(t)
 		for i, form := range spellings {
@@ -176,13 +195,15 @@ func queries(t connector.Task, records []connector.Record, deleted set) []query 
 				// Should the filter ignore case, each session comes with every
 				// spelling; it is taken with its own.
 				own := max(slices.Index(spellings, s.CustomerDetails.Email), 0)
-				return i == own && slices.Contains(guests, s.ID)
+				return i == own && alone(s) && slices.Contains(guests, s.ID)
 			}
 			all = append(all, q)
 		}
 	}
 	for _, id := range f.IDs(intentRecord) {
-		all = append(all, chargesFor(id))
+		q := chargesFor(id)
+		q.only = alone
+		all = append(all, q)
 	}
 	return all
 }

@@ -18,10 +18,16 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"github.com/writ-dsr/writ/shared/connectors/stripe"
+	"github.com/writ-dsr/writ/shared/connectors/stripe/stripefake"
 )
 
 // spec is Stripe's official OpenAPI description; nil when it is not there.
-type spec struct{ router routers.Router }
+type spec struct {
+	doc    *openapi3.T
+	router routers.Router
+}
 
 var loadSpec = sync.OnceValues(func() (*spec, error) {
 	dir := os.Getenv("WRIT_SPECS")
@@ -43,7 +49,7 @@ var loadSpec = sync.OnceValues(func() (*spec, error) {
 		}
 	}
 	router, err := gorillamux.NewRouter(doc)
-	return &spec{router}, err
+	return &spec{doc, router}, err
 })
 
 // withoutExpand takes the parameter away that the connector never sends and
@@ -146,6 +152,80 @@ func described(r *http.Request, route *routers.Route) error {
 		}
 	}
 	return nil
+}
+
+// TestShapesAreDescribed: each field the export takes exists in Stripe's
+// description; a misspelt one would silently leave the bundle poorer.
+func TestShapesAreDescribed(t *testing.T) {
+	s := specOf(t)
+	if s == nil {
+		return
+	}
+	objects := map[string]string{"payment_profile": "customer", "checkout_session": "checkout.session"}
+	fields := stripe.ShapeFields()
+	if len(fields) != len(categories) {
+		t.Errorf("%d categories have a shape, there are %d", len(fields), len(categories))
+	}
+	for category, paths := range fields {
+		name := category
+		if objects[category] != "" {
+			name = objects[category]
+		}
+		for _, path := range paths {
+			if !has(s.doc.Components.Schemas[name], strings.Split(path, ".")) {
+				t.Errorf("%s has no field %s", name, path)
+			}
+		}
+	}
+}
+
+// has reports whether a schema describes the field at a path, through the
+// alternatives of anyOf; "*" stands for an item or for any key.
+func has(schema *openapi3.SchemaRef, path []string) bool {
+	if schema == nil || schema.Value == nil {
+		return false
+	}
+	if len(path) == 0 || path[0] == "*" && len(path) == 1 {
+		return true
+	}
+	for _, alternative := range schema.Value.AnyOf {
+		if has(alternative, path) {
+			return true
+		}
+	}
+	if path[0] == "*" {
+		return has(schema.Value.Items, path[1:])
+	}
+	return has(schema.Value.Properties[path[0]], path[1:])
+}
+
+// TestRefusalsOfTheFakeAreDescribed: the fake's error objects are Stripe's.
+func TestRefusalsOfTheFakeAreDescribed(t *testing.T) {
+	fake := stripefake.New()
+	server := httptest.NewServer(specOf(t).handler(t, fake))
+	defer server.Close()
+	for _, c := range []struct {
+		path, key string
+		status    int
+	}{
+		{"/v1/customers/cus_unknown", stripefake.Key, 404}, {"/v1/customers/cus_unknown", "wrong", 401}, {"/v1/charges?limit=101", stripefake.Key, 400},
+		{"/v1/charges?starting_after=ch_unknown", stripefake.Key, 400}, {"/v1/charges?customer=cus_unknown", stripefake.Key, 400},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+c.key)
+		r.Header.Set("Stripe-Version", stripefake.Version)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != c.status {
+			t.Errorf("%s answers %d, want %d", c.path, answer.StatusCode, c.status)
+		}
+	}
 }
 
 // TestSpecRefuses shows that the description catches what is wrong: an unknown

@@ -32,6 +32,8 @@ const (
 	Slow       Mode = "slow"        // answer after Fault.DelayMS
 )
 
+var modes = []Mode{Status, DropBefore, DropAfter, HalfBody, HTML, RepeatPage, Ignore, Swallow, Slow}
+
 // Fault misbehaves for the requests it matches. The first one that matches
 // decides.
 type Fault struct {
@@ -242,7 +244,11 @@ func (f *Fake) control(w http.ResponseWriter, r *http.Request) {
 		}
 	case "POST /faults":
 		var fault Fault
-		if read(&fault) {
+		switch {
+		case !read(&fault):
+		case !slices.Contains(modes, fault.Mode):
+			http.Error(w, "the fault's mode is unknown", http.StatusBadRequest)
+		default:
 			f.Inject(fault)
 			write(fault)
 		}

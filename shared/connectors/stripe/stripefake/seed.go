@@ -13,10 +13,10 @@ import (
 const epoch = 1767603600
 
 // Charges is how many charges Seed gives a person.
-const Charges = 7
+const Charges = 5
 
 // Seed adds all that Stripe may hold about a person: a customer with one card,
-// a subscription, an invoice and seven charges, a checkout as that customer and
+// a subscription, an invoice and five charges, a checkout as that customer and
 // one as a guest. It returns the customer's id.
 func (f *Fake) Seed(p dsrtest.Person) string {
 	customer := f.AddCustomer(p)
