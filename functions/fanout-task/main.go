@@ -1,4 +1,5 @@
-// Command fanout-task does one visit on one system: the only function that links vendors, deployed once per system.
+// Command fanout-task does one visit on one system: the only function that
+// links vendors, deployed once for each system that has an API.
 package main
 
 import (
@@ -11,7 +12,6 @@ import (
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connector/export"
-	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/connectors/all"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/flow/fanout"
@@ -21,22 +21,20 @@ import (
 
 func main() {
 	d := deploy.Must("fanout-task")
-	system, descriptor, err := connectors.Bind(d.Pack, d.System)
+	bound, err := d.Bind()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	secrets := d.Secrets()
 	stage := &fanout.Task{
-		Company: d.Pack, System: system, Descriptor: descriptor,
+		Company: d.Pack, System: bound.System, Descriptor: bound.Descriptor,
 		Open: func(ctx context.Context) (connector.Connector, error) {
-			values, err := secrets.Read(ctx, system.ID, descriptor)
+			cfg, err := d.Config(ctx, bound, secrets)
 			if err != nil {
 				return nil, err
 			}
-			return all.Open(descriptor.Code, connector.Config{
-				System: system.ID, BaseURL: d.BaseURL(system.ID), Secrets: values, Settings: system.Settings, Mapping: system.Raw, Emulator: d.Emulator, Now: deploy.Now,
-			})
+			return all.Open(bound.Descriptor.Code, cfg)
 		},
 		Ledger: d.Ledger, Keys: d.Vault, Hasher: d.Vault,
 		Parts: func(id dsr.RequestID, system string, next int) connector.Parts {

@@ -38,6 +38,8 @@ const (
 	EventOpDone        EventKind = "op_done"
 	EventWaiting       EventKind = "waiting"
 	EventHeld          EventKind = "held"
+	EventHoldPlaced    EventKind = "hold_placed"
+	EventHoldLifted    EventKind = "hold_lifted"
 	EventPersonAsked   EventKind = "person_asked"
 	EventPersonAnswer  EventKind = "person_answered"
 	EventSettled       EventKind = "settled"

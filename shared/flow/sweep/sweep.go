@@ -58,7 +58,7 @@ type Objects interface {
 
 // MACer seals the closing heads of the chains.
 type MACer interface {
-	MAC(ctx context.Context, message string) (string, error)
+	MAC(ctx context.Context, purpose, message string) (string, error)
 }
 
 // Stage sweeps.
@@ -362,7 +362,7 @@ func (s *Stage) heads(ctx context.Context, id dsr.RequestID) (map[string]string,
 		if err != nil {
 			return nil, err
 		}
-		if heads[chain], err = s.MACer.MAC(ctx, string(id)+"/"+chain+"/"+head); err != nil {
+		if heads[chain], err = s.MACer.MAC(ctx, "head", string(id)+"/"+chain+"/"+head); err != nil {
 			return nil, fmt.Errorf("sealing chain %s: %w", chain, err)
 		}
 	}

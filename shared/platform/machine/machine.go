@@ -167,6 +167,11 @@ func (m *Machine) Stop(ctx context.Context, executionARN, cause string) error {
 	return nil
 }
 
+// StopRun aborts the execution of a run.
+func (m *Machine) StopRun(ctx context.Context, id dsr.RequestID, run int) error {
+	return m.Stop(ctx, m.ExecutionARN(executionName(id, run)), "the request was withdrawn")
+}
+
 // List yields the machine's executions of a status, the newest first. An error
 // is yielded once and last.
 func (m *Machine) List(ctx context.Context, status ExecutionStatus) iter.Seq2[Execution, error] {
