@@ -27,11 +27,10 @@ type API interface {
 	GetParameter(ctx context.Context, in *ssm.GetParameterInput, opts ...func(*ssm.Options)) (*ssm.GetParameterOutput, error)
 }
 
-// Store reads one company's secrets. It is safe for use by several goroutines.
+// Store reads secrets. It is safe for use by several goroutines.
 type Store struct {
-	api     API
-	company string
-	now     func() time.Time
+	api API
+	now func() time.Time
 
 	mu    sync.Mutex
 	known map[string]value
@@ -42,25 +41,18 @@ type value struct {
 	till time.Time
 }
 
-// New returns the company's secrets as of the clock now.
-func New(api API, company string, now func() time.Time) *Store {
-	return &Store{api: api, company: company, now: now, known: map[string]value{}}
+// New returns the secrets as of the clock now.
+func New(api API, now func() time.Time) *Store {
+	return &Store{api: api, now: now, known: map[string]value{}}
 }
 
-// Path is the parameter that holds a system's secret.
-func Path(company, system, name string) string {
-	return "/writ/" + company + "/" + system + "/" + name
-}
-
-// Get returns a system's secret of that name. Errors name the parameter and
-// never its value; ErrMissing.
-func (s *Store) Get(ctx context.Context, system, name string) (string, error) {
-	for _, part := range []string{s.company, system, name} {
-		if part == "" || strings.Contains(part, "/") {
-			return "", fmt.Errorf("reading a secret: %q is no name of a company, system or secret", part)
-		}
+// Get returns the secret that the parameter path holds, for example
+// /writ/<company>/<system>/<name>. Errors name the path and never the value;
+// ErrMissing, which is not remembered.
+func (s *Store) Get(ctx context.Context, path string) (string, error) {
+	if !strings.HasPrefix(path, "/writ/") {
+		return "", fmt.Errorf("reading secret %s: it lies outside /writ/", path)
 	}
-	path := Path(s.company, system, name)
 	if text, fresh := s.recall(path); fresh {
 		return text, nil
 	}
@@ -77,22 +69,6 @@ func (s *Store) Get(ctx context.Context, system, name string) (string, error) {
 	text := strings.TrimSpace(*out.Parameter.Value)
 	s.remember(path, text)
 	return text, nil
-}
-
-// All returns those of a system's secrets that are there, by name, and one
-// error for all that are not.
-func (s *Store) All(ctx context.Context, system string, names []string) (map[string]string, error) {
-	found := make(map[string]string, len(names))
-	var errs []error
-	for _, name := range names {
-		text, err := s.Get(ctx, system, name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		found[name] = text
-	}
-	return found, errors.Join(errs...)
 }
 
 func missing(path string) error {
