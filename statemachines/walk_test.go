@@ -1,7 +1,6 @@
 package statemachines_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -19,20 +18,9 @@ import (
 
 var update = flag.Bool("update", false, "write what the walk shows into testdata/scenarios")
 
-// functions stand for the substitutions that the stack makes.
-var functions = map[string]string{
-	"VerifyChallengeFn":  "verify-challenge",
-	"PlanRequestFn":      "plan-request",
-	"FanoutTaskFnPrefix": "fanout-",
-	"FanoutManualFn":     "fanout-manual",
-	"CollectResultsFn":   "collect-results",
-	"BundleArchiveFn":    "bundle-archive",
-	"NotifySubjectFn":    "notify-subject",
-}
-
 func machine(t *testing.T) *walk.Machine {
 	t.Helper()
-	m, err := walk.Parse(statemachines.Request, functions)
+	m, err := walk.Parse(statemachines.Request, walk.StandIns(statemachines.Request))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +33,9 @@ func scenario(t *testing.T, name string) walk.Scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s walk.Scenario
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&s); err != nil {
-		t.Fatalf("reading scenario %s: %v", name, err)
+	s, err := walk.ReadScenario(data)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
 	}
 	return s
 }
@@ -244,10 +230,10 @@ func TestUnavailableIsTriedAgainBeforeAPersonIsAsked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := trace.Calls["fanout-stripe"]; n != 4 {
+	if n := trace.Calls["fanout-task-stripe"]; n != 4 {
 		t.Errorf("the vendor was called %d times, want 4", n)
 	}
-	if n := trace.Calls["fanout-app"]; n != 1 {
+	if n := trace.Calls["fanout-task-app"]; n != 1 {
 		t.Errorf("the healthy system was called %d times, want 1", n)
 	}
 }

@@ -19,7 +19,6 @@ const maxCiteWords = 12
 var (
 	word    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`) // companies
 	ident   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`) // systems, categories, roles, rules of ours
-	ruleID  = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`) // rows of the law
 	country = regexp.MustCompile(`^[A-Z]{2}$`)        // ISO 3166-1 alpha-2
 )
 

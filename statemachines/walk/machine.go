@@ -9,8 +9,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Machine is a definition ready to be walked.
@@ -103,6 +105,29 @@ func Parse(definition []byte, substitutions map[string]string) (*Machine, error)
 		return nil, fmt.Errorf("reading the machine: %w", err)
 	}
 	return m, nil
+}
+
+var placeholder = regexp.MustCompile(`\$\{([A-Za-z]+)\}`)
+
+// StandIns gives every placeholder of a definition a name to walk with:
+// ${PlanRequestFn} becomes plan-request, ${FanoutTaskFnPrefix} fanout-task-.
+func StandIns(definition []byte) map[string]string {
+	values := map[string]string{}
+	for _, m := range placeholder.FindAllStringSubmatch(string(definition), -1) {
+		base, prefix := strings.CutSuffix(m[1], "FnPrefix")
+		var kebab strings.Builder
+		for i, r := range strings.TrimSuffix(base, "Fn") {
+			if i > 0 && unicode.IsUpper(r) {
+				kebab.WriteByte('-')
+			}
+			kebab.WriteRune(unicode.ToLower(r))
+		}
+		if prefix {
+			kebab.WriteByte('-')
+		}
+		values[m[1]] = kebab.String()
+	}
+	return values
 }
 
 func (g *graph) compile() error {

@@ -24,6 +24,19 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestStandIns(t *testing.T) {
+	got := StandIns([]byte(`{"a":"${PlanRequestFn}","b":"{% '${FanoutTaskFnPrefix}' & $states.input.system %}"}`))
+	if len(got) != 2 || got["PlanRequestFn"] != "plan-request" || got["FanoutTaskFnPrefix"] != "fanout-task-" {
+		t.Errorf("stand-ins %v", got)
+	}
+}
+
+func TestScenariosAreReadStrictly(t *testing.T) {
+	if _, err := ReadScenario([]byte(`{"name":"x","answer":[]}`)); err == nil {
+		t.Error("an unknown key is accepted")
+	}
+}
+
 // Retries are transitions too, a Wait adds up, a Map bills what runs inside it,
 // and a variable set inside an iteration is not seen outside.
 func TestRunCounts(t *testing.T) {

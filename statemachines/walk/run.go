@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +52,17 @@ type Trace struct {
 
 // most states one walk may enter: a scenario that goes in a circle ends.
 const maxStates = 10000
+
+// ReadScenario decodes a scenario strictly.
+func ReadScenario(data []byte) (Scenario, error) {
+	var s Scenario
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); err != nil {
+		return Scenario{}, fmt.Errorf("reading the scenario: %w", err)
+	}
+	return s, nil
+}
 
 // Call is what a Task state asks of a function.
 type Call struct {
