@@ -27,6 +27,7 @@ var wired = map[string][]string{
 	"notify-subject":   {"flow/notify.SubjectLedger"},
 	"notify-status":    {"flow/notify.StatusLedger"},
 	"notify-bounce":    {"flow/notify.BounceLedger"},
+	"desk":             {"flow/desk.Ledger"},
 	"sweep":            {"flow/sweep.Ledger", "flow/fanout.ManualLedger", "flow/verify.ChallengeLedger"},
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/writ-dsr/writ/infra/jsii"
+	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/policy"
 	"github.com/writ-dsr/writ/statemachines"
 )
@@ -52,10 +53,14 @@ func build(k *jsii.Kernel, app jsii.Ref, root string) error {
 	if err != nil {
 		return err
 	}
+	shelf, err := connectors.Descriptors()
+	if err != nil {
+		return err
+	}
 	_, err = newStack(k, app, inputs{
 		settings:   s,
 		pack:       pack,
-		connectors: os.DirFS(filepath.Join(root, "shared", "connectors")),
+		shelf:      shelf,
 		definition: statemachines.Request,
 		bin:        filepath.Join(root, "bin"),
 	})

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/writ-dsr/writ/infra/jsii"
 	"github.com/writ-dsr/writ/shared/policy"
@@ -66,23 +65,21 @@ func TestBadSettingsAreRefused(t *testing.T) {
 
 func TestBadSystemsNameTheirLine(t *testing.T) {
 	for name, c := range map[string]struct {
-		system     policy.System
-		connectors fstest.MapFS
-		want       string
+		system policy.System
+		want   string
 	}{
-		"no such connector": {policy.System{ID: "crm", Connector: "nothing", Line: 12}, nil, `companies/c/systems.toml:12: connector: system crm names "nothing"`},
-		"broken descriptor": {policy.System{ID: "crm", Connector: "vendor"}, fstest.MapFS{"vendor/connector.toml": {Data: []byte("code = \"vendor\"\nhots = []\n")}}, "shared/connectors/vendor/connector.toml: reading connector.toml: line 2: unknown key hots"},
-		"unknown setting":   {policy.System{ID: "crm", Connector: "vendor", Line: 9, Settings: map[string]string{"regoin": "eu"}}, madeUpConnectors, "companies/c/systems.toml:9: config: Invalid: reading the settings of system \"crm\": vendor does not know regoin"},
-		"function's name":   {policy.System{ID: "manual", Connector: "vendor", Line: 7}, madeUpConnectors, "companies/c/systems.toml:7: id:"},
+		"no such connector": {policy.System{ID: "crm", Connector: "nothing", Line: 12}, `companies/c/systems.toml:12: connector: system crm names "nothing", which is no connector: dynamodb, s3, vendor`},
+		"unknown setting":   {policy.System{ID: "crm", Connector: "vendor", Line: 9, Settings: map[string]string{"regoin": "eu"}}, "companies/c/systems.toml:9: config: Invalid: reading the settings of system \"crm\": vendor does not know regoin"},
+		"function's name":   {policy.System{ID: "manual", Connector: "vendor", Line: 7}, "companies/c/systems.toml:7: id:"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := describe(c.connectors, &policy.Company{ID: "c", Systems: []policy.System{c.system}})
+			err := check(&policy.Company{ID: "c", Systems: []policy.System{c.system}}, madeUpShelf())
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q in it", err, c.want)
 			}
 		})
 	}
-	if _, err := describe(nil, &policy.Company{ID: "c", Systems: []policy.System{{ID: "manual", Connector: policy.Manual}}}); err != nil {
+	if err := check(&policy.Company{ID: "c", Systems: []policy.System{{ID: "manual", Connector: policy.Manual}}}, nil); err != nil {
 		t.Errorf("a person's task has no function, yet %v", err)
 	}
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,15 +26,14 @@ type stack struct {
 type inputs struct {
 	settings   settings
 	pack       *policy.Company
-	connectors fs.FS  // <code>/connector.toml
-	definition []byte // of the request machine
-	bin        string // folder with <function>/bootstrap
+	shelf      map[string]connector.Descriptor // by code
+	definition []byte                          // of the request machine
+	bin        string                          // folder with <function>/bootstrap
 }
 
 // newStack declares the stack in the app and returns its construct.
 func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
-	descriptors, err := describe(in.connectors, in.pack)
-	if err != nil {
+	if err := check(in.pack, in.shelf); err != nil {
 		return jsii.Ref{}, err
 	}
 	table := needs()
@@ -63,7 +60,7 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 	var systems []constructs.Function
 	for _, sys := range in.pack.Systems {
 		if !sys.Manual() {
-			systems = append(systems, st.fanout(sys, descriptors[sys.Connector]))
+			systems = append(systems, st.fanout(sys, in.shelf[sys.Connector]))
 		}
 	}
 
@@ -103,32 +100,26 @@ func built(bin string, names []string) error {
 // function: fanout-manual, fanout-answer, fanout-task.
 var reserved = []string{"answer", "manual", "task"}
 
-// describe reads the descriptor of every connector that the pack's systems
-// name. A person's task needs no function, and so no descriptor here.
-func describe(connectors fs.FS, pack *policy.Company) (map[string]connector.Descriptor, error) {
-	out := map[string]connector.Descriptor{}
+// check finds what the pack's own loader cannot know: a connector that is not on
+// the shelf, a setting that its connector does not know, an id that Writ needs.
+func check(pack *policy.Company, shelf map[string]connector.Descriptor) error {
 	for _, sys := range pack.Systems {
 		if sys.Manual() {
 			continue
 		}
+		at := fmt.Sprintf("companies/%s/systems.toml:%d", pack.ID, sys.Line)
 		if slices.Contains(reserved, sys.ID) {
-			return nil, fmt.Errorf("companies/%s/systems.toml:%d: id: a system with an API cannot be called %s, for a function of Writ is", pack.ID, sys.Line, sys.ID)
+			return fmt.Errorf("%s: id: a system with an API cannot be called %s, for a function of Writ is", at, sys.ID)
 		}
-		file := path.Join(sys.Connector, "connector.toml")
-		data, err := fs.ReadFile(connectors, file)
-		if err != nil {
-			return nil, fmt.Errorf("companies/%s/systems.toml:%d: connector: system %s names %q, which has no %s", pack.ID, sys.Line, sys.ID, sys.Connector, file)
-		}
-		d, err := connector.ParseDescriptor(data)
-		if err != nil {
-			return nil, fmt.Errorf("shared/connectors/%s: %w", file, err)
+		d, there := shelf[sys.Connector]
+		if !there {
+			return fmt.Errorf("%s: connector: system %s names %q, which is no connector: %s", at, sys.ID, sys.Connector, strings.Join(slices.Sorted(maps.Keys(shelf)), ", "))
 		}
 		if err := (connector.Config{System: sys.ID, Settings: sys.Settings}).CheckSettings(d); err != nil {
-			return nil, fmt.Errorf("companies/%s/systems.toml:%d: config: %w", pack.ID, sys.Line, err)
+			return fmt.Errorf("%s: config: %w", at, err)
 		}
-		out[sys.Connector] = d
 	}
-	return out, nil
+	return nil
 }
 
 // machineParts names the functions of the definition's placeholders and lists
@@ -237,7 +228,7 @@ func (st *stack) statements(g grant) []constructs.Statement {
 		return one(st.MachineARN(), "states:StartExecution")
 	case releases:
 		// The service checks the token, which is the credential, not a resource.
-		return one("*", "states:SendTaskFailure", "states:SendTaskSuccess")
+		return one("*", "states:SendTaskSuccess")
 	case stops:
 		return one(st.ExecutionsARN(), "states:StopExecution")
 	case inspects:

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,9 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 
 	"github.com/writ-dsr/writ/infra/jsii"
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/policy"
 	"github.com/writ-dsr/writ/statemachines"
 )
@@ -66,25 +66,28 @@ var synthesised = sync.OnceValues(func() (map[string]*template, error) {
 	}
 	defer func() { _ = k.Close() }()
 
-	real := os.DirFS(filepath.Join("..", "shared", "connectors"))
+	shelf, err := connectors.Descriptors()
+	if err != nil {
+		return nil, err
+	}
 	aws := map[string]string{"alarm": "alarms@example.org"}
 	out := map[string]*template{}
 	for _, c := range []struct {
-		name       string
-		pack       *policy.Company
-		connectors fs.FS
-		context    map[string]string
+		name    string
+		pack    *policy.Company
+		shelf   map[string]connector.Descriptor
+		context map[string]string
 	}{
-		{product, pack, real, aws},
-		{emulated, pack, real, map[string]string{
+		{product, pack, shelf, aws},
+		{emulated, pack, shelf, map[string]string{
 			"emulator": "1", "endpoint": "http://127.0.0.1:4566", "base.stripe": "http://127.0.0.1:9/", "sender": "Privacy <privacy@example.org>"}},
-		{madeUp, madeUpPack(), madeUpConnectors, aws},
+		{madeUp, madeUpPack(), madeUpShelf(), aws},
 	} {
 		s, err := readSettings(func(name string) string { return c.context[name] }, c.pack)
 		if err != nil {
 			return nil, err
 		}
-		in := inputs{settings: s, pack: c.pack, connectors: c.connectors, definition: statemachines.Request, bin: bin}
+		in := inputs{settings: s, pack: c.pack, shelf: c.shelf, definition: statemachines.Request, bin: bin}
 		if out[c.name], err = synthesise(k, filepath.Join(dir, c.name), in); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
@@ -176,28 +179,13 @@ func madeUpPack() *policy.Company {
 	return pack
 }
 
-var madeUpConnectors = fstest.MapFS{
-	"vendor/connector.toml":   descriptor("vendor", `api_key = "a key", webhook = "a second one"`, ``),
-	"dynamodb/connector.toml": descriptor("dynamodb", ``, `table = "the table"`),
-	"s3/connector.toml":       descriptor("s3", ``, `bucket = "the bucket"`),
-}
-
-func descriptor(code, secrets, config string) *fstest.MapFile {
-	return &fstest.MapFile{Data: fmt.Appendf(nil, `code = %q
-name = "Vendor"
-tier = "sketch"
-role = "own_store"
-resend = "safe"
-secrets = { %s }
-config = { %s }
-[ops]
-locate = "api"
-export = "api"
-erase = "api"
-rectify = "api"
-suppress = "api"
-read_back = "api"
-`, code, secrets, config)}
+// madeUpShelf has a vendor with two secrets and the company's own stores.
+func madeUpShelf() map[string]connector.Descriptor {
+	return map[string]connector.Descriptor{
+		"vendor":   {Code: "vendor", Secrets: map[string]string{"api_key": "a key", "webhook": "a second one"}},
+		"dynamodb": {Code: "dynamodb", Config: map[string]string{"table": "the table"}},
+		"s3":       {Code: "s3", Config: map[string]string{"bucket": "the bucket"}},
+	}
 }
 
 // of lists the resources of a type by their logical ids.
