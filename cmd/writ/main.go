@@ -17,6 +17,7 @@ func commands() []command {
 		checkCommand(),
 		planCommand(),
 		deadlineCommand(),
+		connectorsCommand(),
 		demoCommand(),
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/writ-dsr/writ/shared/connector"
 )
 
+//go:generate go run ./internal/gen
+
 //go:embed */connector.toml
 var files embed.FS
 
