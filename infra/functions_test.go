@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -99,4 +101,23 @@ func environment(t *testing.T, tpl *template, function string) map[string]string
 	}
 	t.Fatalf("no function %s", function)
 	return nil
+}
+
+// TestEveryFolderIsDeployed holds the two lists of functions together.
+func TestEveryFolderIsDeployed(t *testing.T) {
+	folders, err := os.ReadDir(filepath.Join("..", "functions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, f := range folders {
+		if f.IsDir() {
+			have = append(have, f.Name())
+		}
+	}
+	want := append(slices.Collect(maps.Keys(needs())), "fanout-task")
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		t.Errorf("functions/ has\n%v, the stack deploys\n%v", have, want)
+	}
 }
