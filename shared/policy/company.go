@@ -115,6 +115,7 @@ type Decision struct {
 	ID         string   `toml:"id" json:"id"`
 	Question   string   `toml:"question" json:"question"`
 	Default    string   `toml:"safe_default" json:"safe_default"`
+	Plain      string   `toml:"plain" json:"plain,omitempty"` // what the person is told of their data meanwhile; with Categories
 	Categories []string `toml:"categories" json:"categories,omitempty"`
 	Regimes    []string `toml:"regimes" json:"regimes,omitempty"`
 }

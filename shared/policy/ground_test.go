@@ -33,8 +33,8 @@ func TestPaymentsAreRetainedUnderUnitedStatesLawOnly(t *testing.T) {
 			if g, ok := c.Ground(category, country); ok {
 				t.Errorf("%s in %q: ground %s, want none", category, country, g.ID)
 			}
-			if d, open := c.Undecided(category, country); !open || d.Question == "" || d.Default == "" {
-				t.Errorf("%s in %q: decision %+v, want the question and the safe default", category, country, d)
+			if d, open := c.Undecided(category, country); !open || d.Question == "" || d.Default == "" || d.Plain == "" {
+				t.Errorf("%s in %q: decision %+v, want the question, the safe default and what the person is told", category, country, d)
 			}
 		}
 	}

@@ -192,7 +192,12 @@ func (c *Company) takeDecisions(f policyFile, d document) {
 		d.unique(table+".id", x.ID, ident, seen)
 		d.text(table, "question", x.Question, "safe_default", x.Default)
 		for _, r := range x.Regimes {
-			d.regime(table+".regimes", r, c)
+			if _, ok := c.regimes[r]; !ok {
+				d.fault(table+".regimes", "there is no regime %q", r)
+			}
+		}
+		if len(x.Categories) > 0 {
+			d.text(table, "plain", x.Plain)
 		}
 		for _, id := range x.Categories {
 			if !slices.ContainsFunc(f.Categories, func(k Category) bool { return k.ID == id }) {
@@ -265,12 +270,6 @@ func (c *Company) settled(category, regime string) bool {
 	}) || slices.ContainsFunc(c.Decisions, func(x Decision) bool {
 		return slices.Contains(x.Categories, category) && slices.Contains(x.Regimes, regime)
 	})
-}
-
-func (d document) regime(key, id string, c *Company) {
-	if _, ok := c.regimes[id]; !ok {
-		d.fault(key, "there is no regime %q", id)
-	}
 }
 
 // takeSystems checks systems.toml against the policy and moves it into the company.
