@@ -86,7 +86,9 @@ func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (
 		return 0, err
 	}
 	if !gone.Deleted {
-		return 0, c.nonsense("a deleted customer is not called deleted")
+		unsure := c.nonsense("a deleted customer is not called deleted")
+		unsure.Sent = true
+		return 0, unsure
 	}
 	return len(methods), nil
 }

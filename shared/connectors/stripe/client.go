@@ -65,7 +65,7 @@ func (c client) parse(kind string, raw json.RawMessage) (object, error) {
 }
 
 // nonsense is the error for an answer that is well-formed and wrong.
-func (c client) nonsense(why string) error {
+func (c client) nonsense(why string) *connector.Error {
 	return &connector.Error{Kind: connector.Invalid, Op: c.op, Err: errors.New("reading Stripe's answer: " + why)}
 }
 
@@ -77,10 +77,18 @@ func (c client) one(ctx context.Context, call rest.Call, kind string) (object, e
 	if err != nil {
 		return object{}, err
 	}
-	if call.Method != "" && answer.RequestID != "" {
+	o, err := c.parse(kind, raw)
+	if call.Method == "" {
+		return o, err
+	}
+	if answer.RequestID != "" {
 		*c.refs = append(*c.refs, answer.RequestID)
 	}
-	return c.parse(kind, raw)
+	var e *connector.Error
+	if errors.As(err, &e) {
+		e.Sent = true // a write was answered by something else: whether it was done is unknown
+	}
+	return o, err
 }
 
 // customer returns a customer, deleted ones too.

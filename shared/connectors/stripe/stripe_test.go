@@ -257,36 +257,6 @@ func TestAddressChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestVendorIgnoresAFilter: a list that holds what was not asked for brings no
-// stranger in.
-func TestVendorIgnoresAFilter(t *testing.T) {
-	for _, filter := range []string{"email", "customer", "customer_details[email]", "payment_intent"} {
-		fake := stripefake.New()
-		fake.Seed(dsrtest.Ben)
-		fake.Seed(dsrtest.Ada)
-		honest := bind(t, fake, nil)
-		job := task(t, honest, "k")
-		c := bind(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			q := r.URL.Query()
-			q.Del(filter)
-			r.URL.RawQuery = q.Encode()
-			fake.ServeHTTP(w, r)
-		}), nil)
-		out := &rows{}
-		_, located := c.Locate(t.Context(), connector.Task{Identities: job.Identities})
-		_, exported := c.Export(t.Context(), job, out)
-		if holds(out.text.String(), dsrtest.Ben) {
-			t.Errorf("without %s a stranger was exported", filter)
-		}
-		if !errors.Is(located, connector.Invalid) {
-			t.Errorf("without %s, locating says %v", filter, located)
-		}
-		if filter != "email" && !errors.Is(exported, connector.Invalid) {
-			t.Errorf("without %s, exporting says %v", filter, exported)
-		}
-	}
-}
-
 // writes are the fake's log without reads.
 func writes(fake *stripefake.Fake) []string {
 	var all []string
@@ -412,6 +382,9 @@ func TestRectify(t *testing.T) {
 	if _, err := c.Rectify(t.Context(), job, []dsr.Change{{Field: "balance", New: "0"}}); !errors.Is(err, connector.Invalid) || len(writes(fake)) != 1 {
 		t.Errorf("a field that is not offered: %v, %d writes", err, len(writes(fake)))
 	}
+	if _, err := c.Rectify(t.Context(), job, []dsr.Change{changes[0], {Field: "phone", New: "+15550zq7"}}); err != nil || fake.Objects(stripefake.Customer)[0]["phone"] != "+15550zq7" {
+		t.Errorf("another correction under the same key: %v", err)
+	}
 	fake.Inject(stripefake.Fault{Mode: stripefake.Ignore})
 	if _, err := c.Rectify(t.Context(), job, []dsr.Change{{Field: "name", New: "Ada New"}, changes[0]}); !errors.Is(err, connector.Invalid) {
 		t.Errorf("the vendor ignored the correction: %v", err)
@@ -455,28 +428,6 @@ func TestConfiguration(t *testing.T) {
 		spoil(&cfg)
 		if _, err := stripe.New(cfg); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "payments") {
 			t.Errorf("the error is %v, it must name the system and say %q", err, says)
-		}
-	}
-}
-
-func TestErrorsOfStripe(t *testing.T) {
-	for _, c := range []struct {
-		status     int
-		body, word string
-		kind       connector.Kind // "" leaves it to the status
-	}{
-		{404, `{"error":{"type":"invalid_request_error","code":"resource_missing"}}`, "resource_missing", connector.NotFound},
-		{400, `{"error":{"type":"invalid_request_error","code":"resource_missing"}}`, "resource_missing", connector.NotFound},
-		{404, `{"error":{"type":"invalid_request_error","message":"Unrecognized request URL"}}`, "invalid_request_error", connector.Invalid},
-		{409, `{"error":{"type":"idempotency_error","code":"idempotency_key_in_use"}}`, "idempotency_key_in_use", connector.Unavailable},
-		{429, `{"error":{"type":"invalid_request_error","code":"lock_timeout"}}`, "lock_timeout", connector.Unavailable},
-		{429, `{"error":{"type":"invalid_request_error","code":"rate_limit"}}`, "rate_limit", ""},
-		{500, `{"error":{"type":"api_error"}}`, "api_error", ""},
-		{400, `{"error":{"type":"` + dsrtest.Ada.Email + `","code":"` + dsrtest.Ada.Name + `"}}`, "", ""},
-		{400, `not json`, "", ""},
-	} {
-		if v := stripe.Refine(c.status, []byte(c.body)); v.Word != c.word || v.Kind != c.kind {
-			t.Errorf("%d %s is %q %q, want %q %q", c.status, c.body, v.Kind, v.Word, c.kind, c.word)
 		}
 	}
 }
