@@ -90,6 +90,10 @@ func objectKey(prefix, name string) string { return prefix + "/" + name }
 // Key returns where an object that a Part names lies.
 func Key(prefix, name string) string { return objectKey(prefix, name) }
 
+// Uploads returns the prefix of the files that a person added for a system: they
+// lie beside what the system's API gave, so that neither overwrites the other.
+func Uploads(prefix string) string { return prefix + "/uploads" }
+
 // Read returns the parts of an export in order. An export that was never
 // sealed, a part that is missing or one of another version is an error.
 func Read(ctx context.Context, from Opener, prefix string) ([]Part, error) {

@@ -70,16 +70,16 @@ type Category struct {
 	Basis     string
 	Retention string
 	Source    string
+	Received  []string // who received it, by name
 }
 
 // System is one system the copy was asked of.
 type System struct {
-	ID         string
-	Name       string
-	Source     string
-	Recipients []string
-	Prefix     string // of its export; "" when nothing was exported
-	Outcomes   []Outcome
+	ID       string
+	Name     string
+	Source   string
+	Exports  []string // prefixes of its exports, in order; none when nothing was exported
+	Outcomes []Outcome
 }
 
 // Outcome is what the ledger says of one category in the system.
@@ -163,14 +163,11 @@ func (b *builder) build() error {
 		return err
 	}
 	for i, s := range b.Systems {
-		if s.Prefix == "" {
-			continue
-		}
-		parts, err := export.Read(b.ctx, b.from, s.Prefix)
+		sets, err := b.gather(s)
 		if err != nil {
 			return fmt.Errorf("system %s: %w", s.ID, err)
 		}
-		for _, set := range gather(s, parts) {
+		for _, set := range sets {
 			if err := b.write(set); err != nil {
 				return fmt.Errorf("system %s, category %s: %w", s.ID, set.category, err)
 			}
@@ -190,12 +187,13 @@ type set struct {
 	system   System
 	category string
 	source   string
-	groups   []export.Group
+	groups   []group
 	rows     int
 	bytes    int64
 	columns  []string
-	beyond   bool // there are more columns than are kept
-	files    []export.File
+	known    map[string]bool // the columns again
+	beyond   bool            // there are more columns than are kept
+	files    []file
 	masked   []export.Mask
 
 	json, csv []*Entry // pieces in order
@@ -203,40 +201,60 @@ type set struct {
 	sample    []string // rows for the page; nil when there are too many
 }
 
+// group is a part's share of a set, and file one of its files; they lie below
+// prefix.
+type group struct {
+	export.Group
+	prefix string
+}
+
+type file struct {
+	export.File
+	prefix string
+}
+
 // gather puts the groups of all parts together, in first-seen order: however
-// the export was cut, the sets are the same.
-func gather(s System, parts []export.Part) []*set {
+// the exports were cut, the sets are the same.
+func (b *builder) gather(s System) ([]*set, error) {
 	var sets []*set
-	byID := map[[2]string]*set{}
-	columns := map[[2]string]map[string]bool{}
-	for _, p := range parts {
-		for _, g := range p.Groups {
-			id := [2]string{g.Category, g.Source}
-			t := byID[id]
-			if t == nil {
-				t = &set{system: s, category: g.Category, source: g.Source}
-				byID[id], columns[id] = t, map[string]bool{}
-				sets = append(sets, t)
-			}
-			t.groups = append(t.groups, g)
-			t.rows += g.Rows
-			t.bytes += g.Bytes
-			t.files = append(t.files, g.Files...)
-			t.masked = addMasks(t.masked, g.Masked)
-			t.beyond = t.beyond || g.Uncolumn
-			for _, c := range g.Columns {
-				switch {
-				case columns[id][c]:
-				case len(t.columns) == export.MaxColumns:
-					t.beyond = true
-				default:
-					columns[id][c] = true
-					t.columns = append(t.columns, c)
+	for _, prefix := range s.Exports {
+		parts, err := export.Read(b.ctx, b.from, prefix)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range parts {
+			for _, g := range p.Groups {
+				i := slices.IndexFunc(sets, func(t *set) bool { return t.category == g.Category && t.source == g.Source })
+				if i < 0 {
+					i = len(sets)
+					sets = append(sets, &set{system: s, category: g.Category, source: g.Source, known: map[string]bool{}})
 				}
+				sets[i].take(group{g, prefix})
 			}
 		}
 	}
-	return sets
+	return sets, nil
+}
+
+func (t *set) take(g group) {
+	t.groups = append(t.groups, g)
+	t.rows += g.Rows
+	t.bytes += g.Bytes
+	for _, f := range g.Files {
+		t.files = append(t.files, file{f, g.prefix})
+	}
+	t.masked = addMasks(t.masked, g.Masked)
+	t.beyond = t.beyond || g.Uncolumn
+	for _, c := range g.Columns {
+		switch {
+		case t.known[c]:
+		case len(t.columns) == export.MaxColumns:
+			t.beyond = true
+		default:
+			t.known[c] = true
+			t.columns = append(t.columns, c)
+		}
+	}
 }
 
 func addMasks(all, more []export.Mask) []export.Mask {

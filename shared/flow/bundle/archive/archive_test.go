@@ -36,20 +36,20 @@ func input(systems ...archive.System) archive.Input {
 		Reference: request, Prefix: "bundles/" + request, ReceivedAt: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC), At: time.Date(2026, 11, 22, 10, 30, 1, 5, time.UTC),
 		Company:    archive.Company{Name: "Python & Master", Officer: "Privacy Officer", Mail: "privacy@company.example", Complain: "Write to us.", Policy: "2024-01-15"},
 		Law:        archive.Law{Name: "GDPR", Complain: "You may complain to the authority.", Rights: []string{"You may have it corrected."}},
-		Categories: []archive.Category{{ID: "account", Name: "Your account", Why: "To run it.", Basis: "our contract with you", Retention: "3 years", Source: "You gave it."}, {ID: "notes", Name: "Your notes"}},
+		Categories: []archive.Category{{ID: "account", Name: "Your account", Why: "To run it.", Basis: "our contract with you", Retention: "3 years", Source: "You gave it.", Received: []string{"Host of shop"}}, {ID: "notes", Name: "Your notes"}},
 		Systems:    systems,
 	}
 }
 
 func system(id string) archive.System {
-	return archive.System{ID: id, Name: "The " + id, Source: "From " + id + ".", Recipients: []string{"Host of " + id}, Prefix: "exports/" + request + "/" + id}
+	return archive.System{ID: id, Name: "The " + id, Source: "From " + id + ".", Exports: []string{"exports/" + request + "/" + id}}
 }
 
 type row struct{ category, source, json string }
 
 func write(t testing.TB, store export.Creator, s archive.System, cut int, rows ...row) *export.Writer {
 	t.Helper()
-	w := export.NewWriter(store, s.Prefix, 0)
+	w := export.NewWriter(store, s.Exports[0], 0)
 	for i, r := range rows {
 		if err := w.Row(context.Background(), r.category, r.source, json.RawMessage(r.json)); err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func write(t testing.TB, store export.Creator, s archive.System, cut int, rows .
 
 func file(t testing.TB, store export.Creator, s archive.System, next int, names map[string]string) {
 	t.Helper()
-	w := export.NewWriter(store, s.Prefix, next)
+	w := export.NewWriter(store, s.Exports[0], next)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if err := w.File(context.Background(), "account", "photos", name, strings.NewReader(names[name])); err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func TestCopyHoldsWhatTheExportHolds(t *testing.T) {
 		row{"account", "users", `{"id":1,"name":"Ada","tags":["a","b"]}`}, row{"account", "logins", `{"at":"2026-01-01"}`},
 		row{"account", "users", `{"id":2,"city":null,"name":"Ada, \"Q\"\nline"}`}, row{"account", "users", `{"paid":true,"id":-3,"card":"4111 1111 1111 1111"}`})
 	w := write(t, &m, crm, 0, row{"notes", "Call notes / 2026", `{"text":"hello"}`}, row{"notes", "call-notes---2026", `{"text":"same path"}`})
-	file(t, &m, crm, w.Next(), map[string]string{"../../etc/passwd": "not", "me.JPG": "jpeg", "page.html": "<script>"})
+	file(t, &m, crm, w.Next(), map[string]string{"../../etc/passwd": "\x00not", "me.JPG": "jpeg", "page.html": "<script>"})
 
 	r, err := archive.Build(context.Background(), input(shop, crm, gone, empty), &m, &m)
 	if err != nil {
@@ -161,7 +161,7 @@ func TestCopyHoldsWhatTheExportHolds(t *testing.T) {
 	for name, want := range map[string]string{
 		"data/crm/notes/call-notes---2026.csv":   "text\r\nhello\r\n",
 		"data/crm/notes/call-notes---2026-2.csv": "text\r\nsame path\r\n",
-		"files/crm/account/0001.bin":             "not",
+		"files/crm/account/0001.bin":             "\x00not",
 		"files/crm/account/0002.jpg":             "jpeg",
 		"files/crm/account/0003.bin":             "<script>",
 	} {
@@ -335,7 +335,7 @@ func TestALargeCopyGoesOnInFurtherZIPs(t *testing.T) {
 }
 
 func TestFailsClosed(t *testing.T) {
-	prefix := system("shop").Prefix + "/"
+	prefix := system("shop").Exports[0] + "/"
 	replace := func(name, old, new string) func(*exporttest.Memory) {
 		return func(m *exporttest.Memory) {
 			m.Put(prefix+name, bytes.Replace(m.Get(prefix+name), []byte(old), []byte(new), 1))
@@ -398,9 +398,9 @@ func TestHostileContentIsShownAsText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, &m, archive.System{Prefix: fmt.Sprintf("exports/x/%d", i)}, 0, row{"account", "users", string(body)})
+		write(t, &m, archive.System{Exports: []string{fmt.Sprintf("exports/x/%d", i)}}, 0, row{"account", "users", string(body)})
 		s := shop
-		s.ID, s.Prefix = fmt.Sprintf("s%d", i), fmt.Sprintf("exports/x/%d", i)
+		s.ID, s.Exports = fmt.Sprintf("s%d", i), []string{fmt.Sprintf("exports/x/%d", i)}
 		r, err := archive.Build(context.Background(), input(s), &m, &m)
 		if err != nil {
 			t.Fatal(err)

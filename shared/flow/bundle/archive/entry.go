@@ -181,13 +181,14 @@ func (b *builder) writeRows(s *set, base string, f rowFormat) ([]*Entry, error) 
 }
 
 // writeFile copies one file under a name of ours.
-func (b *builder) writeFile(s *set, f export.File, base string) error {
-	r, err := b.from.Open(b.ctx, export.Key(s.system.Prefix, f.Object))
+func (b *builder) writeFile(s *set, f file, base string) error {
+	r, err := b.from.Open(b.ctx, export.Key(f.prefix, f.Object))
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", f.Object, err)
 	}
 	defer r.Close()
-	end, packed := ending(f.Name)
+	var end string
+	var packed bool
 	sum, size, number := sha256.New(), int64(0), 0
 	buf := make([]byte, 256<<10)
 	var p *piece
@@ -208,6 +209,9 @@ func (b *builder) writeFile(s *set, f export.File, base string) error {
 		}
 		if n == 0 && p != nil {
 			break
+		}
+		if end == "" {
+			end, packed = ending(f.Name, buf[:n])
 		}
 		full, err := b.full(n)
 		if err != nil {

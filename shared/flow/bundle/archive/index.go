@@ -58,9 +58,8 @@ type pageData struct {
 // kindData is one data category that the copy has something of.
 type kindData struct {
 	Category
-	Anchor     string
-	Recipients []string
-	Sets       []setData
+	Anchor string
+	Sets   []setData
 }
 
 type setData struct {
@@ -185,15 +184,9 @@ func (b *builder) categoryName(id string) string {
 func (b *builder) kind(c Category) kindData {
 	k := kindData{Category: c, Anchor: "data-" + safe(c.ID)}
 	for _, s := range b.sets {
-		if s.category != c.ID {
-			continue
+		if s.category == c.ID {
+			k.Sets = append(k.Sets, b.set(s))
 		}
-		for _, r := range s.system.Recipients {
-			if !slices.Contains(k.Recipients, r) {
-				k.Recipients = append(k.Recipients, r)
-			}
-		}
-		k.Sets = append(k.Sets, b.set(s))
 	}
 	return k
 }

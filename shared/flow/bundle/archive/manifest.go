@@ -81,7 +81,7 @@ func newManifest(in Input) Manifest {
 		m.ReceivedAt = time.Time{}
 	}
 	for _, s := range in.Systems {
-		ms := ManifestSystem{ID: s.ID, Name: s.Name, Exported: s.Prefix != "", Outcomes: []ManifestOutcome{}, Sets: []ManifestSet{}}
+		ms := ManifestSystem{ID: s.ID, Name: s.Name, Exported: len(s.Exports) > 0, Outcomes: []ManifestOutcome{}, Sets: []ManifestSet{}}
 		for _, o := range s.Outcomes {
 			ms.Outcomes = append(ms.Outcomes, ManifestOutcome{Category: o.Category, Outcome: o.Kind, Count: o.Count, Says: o.Says})
 		}

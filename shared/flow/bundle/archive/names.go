@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -62,10 +63,21 @@ var endings = map[string]bool{ // value: compressed already
 	"txt": false, "md": false, "json": false, "ndjson": false, "wav": false, "ics": false, "vcf": false, "eml": false, "bmp": false, "tiff": false,
 }
 
+// sniffed are the endings for what a file's first bytes show, where its name
+// does not say.
+var sniffed = map[string]string{
+	"application/pdf": "pdf", "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp",
+	"audio/mpeg": "mp3", "audio/wave": "wav", "video/mp4": "mp4", "video/webm": "webm", "application/zip": "zip", "application/x-gzip": "gz",
+	"text/plain; charset=utf-8": "txt",
+}
+
 // ending returns how a file's name may end, and whether compressing it is
 // worth nothing.
-func ending(original string) (end string, packed bool) {
+func ending(original string, head []byte) (end string, packed bool) {
 	end = strings.ToLower(strings.TrimPrefix(path.Ext(original), "."))
+	if end == "" {
+		end = sniffed[http.DetectContentType(head)]
+	}
 	packed, known := endings[end]
 	if !known {
 		return "bin", false

@@ -32,7 +32,7 @@ func (b *builder) rows(s *set, f func(row []byte) error) error {
 	go func() {
 		defer close(full)
 		for _, g := range s.groups {
-			if failed = b.readGroup(ctx, s, g, full, free); failed != nil {
+			if failed = b.readGroup(ctx, g, full, free); failed != nil {
 				return
 			}
 		}
@@ -57,11 +57,11 @@ func (b *builder) rows(s *set, f func(row []byte) error) error {
 }
 
 // readGroup reads one object into chunks of whole rows.
-func (b *builder) readGroup(ctx context.Context, s *set, g export.Group, full, free chan *chunk) error {
+func (b *builder) readGroup(ctx context.Context, g group, full, free chan *chunk) error {
 	if g.Rows == 0 && g.Object == "" {
 		return nil
 	}
-	r, err := b.from.Open(ctx, export.Key(s.system.Prefix, g.Object))
+	r, err := b.from.Open(ctx, export.Key(g.prefix, g.Object))
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", g.Object, err)
 	}

@@ -43,7 +43,7 @@ func run() error {
 	}
 	in := archive.Input{
 		Reference: "wbench", Prefix: "bundles/wbench", At: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC),
-		Systems: []archive.System{{ID: "shop", Name: "The shop", Prefix: "exports/wbench/shop"}},
+		Systems: []archive.System{{ID: "shop", Name: "The shop", Exports: []string{"exports/wbench/shop"}}},
 	}
 	start := time.Now()
 	r, err := archive.Build(context.Background(), in, s, s)
