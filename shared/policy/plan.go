@@ -62,15 +62,6 @@ const (
 	RuleNoErase    = "no_erase"  // Kept: neither API nor person can erase there
 )
 
-// Visits counts the visits of the plan.
-func (p Plan) Visits() int {
-	n := 0
-	for _, w := range p.Waves {
-		n += len(w.Visits)
-	}
-	return n
-}
-
 // Plan orders the work. Systems of record gather first, because they yield
 // identifiers for the others; every gather ends before the first act; a system
 // acts before those it depends on, and the systems of record act last.
