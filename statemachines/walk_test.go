@@ -180,7 +180,8 @@ func TestTheCopyIsMailedBeforeAnythingIsErased(t *testing.T) {
 }
 
 // Whatever fails, at whichever call, the run ends where somebody owns it: it
-// succeeds (the ledger says what is open) or it stops after Attention.
+// succeeds (the ledger says what is open) or it stops after Attention. And
+// nothing is erased before a copy that was asked is mailed.
 func TestEveryFaultLeadsToAnOwner(t *testing.T) {
 	faults := []string{"Internal", "Unavailable", "States.Timeout", "Lambda.Unknown", "Runtime.ExitError", "States.TaskFailed"}
 	m, planted := machine(t), 0
@@ -204,12 +205,20 @@ func TestEveryFaultLeadsToAnOwner(t *testing.T) {
 				if trace.Status == "FAILED" && (trace.Fault != "NeedsAttention" || !owned) {
 					t.Errorf("%s, call %d fails with %s: the run ends with %s and no owner; path %v", name, i+1, fault, trace.Fault, runs(trace.Path))
 				}
+				if bundle := slices.Contains(trace.Path, "BundleArchive"); bundle && acts(trace) && !slices.Contains(trace.Path, "AfterCopy") {
+					t.Errorf("%s, call %d fails with %s: something is erased and the copy was never mailed; path %v", name, i+1, fault, runs(trace.Path))
+				}
 			}
 		}
 	}
 	if planted < 500 {
 		t.Errorf("%d faults were planted, want at least 500", planted)
 	}
+}
+
+// acts reports whether a system was visited to erase.
+func acts(trace walk.Trace) bool {
+	return slices.ContainsFunc(trace.Payloads["FanoutTask"], func(p any) bool { return p.(map[string]any)["phase"] == "act" })
 }
 
 // answerFor gives the first recorded good answer for a call; a call that the
