@@ -86,6 +86,48 @@ func TestPagesThatAreNone(t *testing.T) {
 	}
 }
 
+// TestSearchFindsSomebodyElse: what search returns counts only by the address
+// the customer has.
+func TestSearchFindsSomebodyElse(t *testing.T) {
+	fake := stripefake.New()
+	ben := fake.AddCustomer(dsrtest.Ben)
+	c := bind(t, between(fake, func(r *http.Request) (int, string) {
+		if r.URL.Path != "/v1/customers/search" {
+			return 0, ""
+		}
+		return 200, `{"object":"search_result","data":[{"id":"` + ben + `","object":"customer"},{"id":"cus_gone","object":"customer"}],"has_more":false}`
+	}), nil)
+	if f := task(t, c, "k").Footprint; !f.Empty() {
+		t.Errorf("somebody else is %d records and %d candidates", len(f.Records), f.Candidates)
+	}
+}
+
+// TestFilterWithoutCase: should Stripe's filter for checkouts ignore case, a
+// session that comes with each spelling of the address is taken once.
+func TestFilterWithoutCase(t *testing.T) {
+	for _, stored := range []string{dsrtest.AdaUpper.Email, "Ada.Zq7canary@LEARNER.example"} {
+		fake := stripefake.New()
+		fake.AddGuest(dsrtest.Person{Name: dsrtest.AdaUpper.Name, Email: stored})
+		c := bind(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); q.Has("customer_details[email]") {
+				q.Set("customer_details[email]", stored)
+				r.URL.RawQuery = q.Encode()
+			}
+			fake.ServeHTTP(w, r)
+		}), nil)
+		job := connector.Task{Identities: []dsr.Identity{dsrtest.AdaUpper.Proved()}}
+		f, err := c.Locate(t.Context(), job)
+		if err != nil || f.Counts["checkout_session"] != 1 || f.Candidates != 0 {
+			t.Errorf("located %v and %d candidates (%v)", f.Counts, f.Candidates, err)
+		}
+		job.Footprint = f
+		out := &rows{}
+		if _, err := c.Export(t.Context(), job, out); err != nil || len(out.all["checkout_session"]) != 1 {
+			t.Errorf("exported %d sessions (%v)", len(out.all["checkout_session"]), err)
+		}
+	}
+}
+
 // TestWritesAnsweredByNonsense: a success that is not the object asked for is
 // none, at any write.
 func TestWritesAnsweredByNonsense(t *testing.T) {
