@@ -7,7 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -36,21 +36,54 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-var databases atomic.Int64
+// databases are those that tests have given back, and how many there are:
+// emptying one is many times faster than making one.
+var databases struct {
+	sync.Mutex
+	free []string
+	made int
+}
 
-// database makes an empty database, runs the statements in it, and returns its
+// emptied drops all that a test made in a database.
+const emptied = `
+DO $$ DECLARE s text; BEGIN
+    FOR s IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', s);
+    END LOOP;
+END $$;
+CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC`
+
+// database gives an empty database, runs the statements in it, and returns its
 // connection string and a connection of the test's own.
 func database(t testing.TB, statements ...string) (string, *pgx.Conn) {
 	t.Helper()
-	dsn, err := server.Database(t.Context(), fmt.Sprintf("test_%d", databases.Add(1)))
-	if err != nil {
-		t.Fatal(err)
+	databases.Lock()
+	defer databases.Unlock()
+	var dsn string
+	var err error
+	if n := len(databases.free); n > 0 {
+		dsn, databases.free = databases.free[n-1], databases.free[:n-1]
+	} else {
+		databases.made++
+		if dsn, err = server.Database(t.Context(), fmt.Sprintf("test_%d", databases.made)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	conn, err := pgx.Connect(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	t.Cleanup(func() {
+		defer func() { _ = conn.Close(context.Background()) }()
+		_, err := conn.Exec(context.Background(), emptied+"; ALTER DATABASE "+conn.Config().Database+" RESET ALL")
+		if err != nil {
+			t.Errorf("emptying the database: %v", err)
+			return
+		}
+		databases.Lock()
+		defer databases.Unlock()
+		databases.free = append(databases.free, dsn)
+	})
 	exec(t, conn, statements...)
 	return dsn, conn
 }
