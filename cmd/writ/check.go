@@ -128,6 +128,9 @@ func problemsOf(err error) (policy.Problems, error) {
 func checkMappings(pack *policy.Company) error {
 	var found policy.Problems
 	for _, s := range pack.Systems {
+		if category, ok := s.Settings["category"]; ok && !slices.Contains(s.Categories, category) {
+			found = append(found, pack.Fault(s.ID, 0, "config.category", fmt.Sprintf("%q is not among the categories of the system", category)))
+		}
 		if s.Connector != "postgres" {
 			if len(s.Raw) > 0 {
 				found = append(found, pack.Fault(s.ID, 0, "mapping", "the connector "+s.Connector+" takes no mapping"))

@@ -78,6 +78,7 @@ func TestLoaderNamesFileLineAndKey(t *testing.T) {
 		"an unknown role":          {"systems", `assignee = "officer"`, `assignee = "boss"`, `systems.toml:8: system[0].assignee: there is no role "boss"`},
 		"manual without words":     {"systems", `connector = "postgres"`, `connector = "manual"`, "systems.toml:1: system[0].instruction:"},
 		"manual with a mapping":    {"systems", `connector = "postgres"`, "connector = \"manual\"\ninstruction = \"look\"\nmapping = { a = 1 }", "systems.toml:1: system[0]: a manual system has no mapping"},
+		"a mapping inside":         {"systems", `source = "you"`, "source = \"you\"\nmapping = { table = [] }", "systems.toml:7: system[0].mapping: stands inside the system's table"},
 		"half a private network":   {"systems", `source = "you"`, "source = \"you\"\nvpc = { id = \"vpc-1\" }", "systems.toml:7: system[0].vpc:"},
 		"a negative limit":         {"systems", `source = "you"`, "source = \"you\"\nmax_parallel = -1", "systems.toml:7: system[0].max_parallel:"},
 		"no system of record":      {"systems", "system_of_record = true\n", "", "systems.toml:1: system: none is the system of record"},

@@ -300,6 +300,9 @@ func (c *Company) takeSystems(f systemsFile, mappings map[int][]byte, d document
 				d.fault(table, "a manual system has no mapping, config, vpc or max_parallel")
 			}
 		}
+		if len(s.Mapping) > 0 && len(mappings[i]) == 0 {
+			d.fault(table+".mapping", "stands inside the system's table; expected tables of its own: [system.mapping] or [[system.mapping.…]]")
+		}
 		if s.MaxParallel < 0 {
 			d.fault(table+".max_parallel", "is negative; expected a number of calls, or 0 for no limit")
 		}
