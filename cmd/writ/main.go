@@ -18,6 +18,7 @@ func commands() []command {
 		planCommand(),
 		deadlineCommand(),
 		connectorsCommand(),
+		auditCommand(),
 		demoCommand(),
 	}
 }
