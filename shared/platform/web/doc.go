@@ -12,8 +12,11 @@
 // work under any stage prefix of the API. A field that may be wrong is written
 //
 //	<label for="email">Your mail address</label>
+//	<p class="hint" id="email-hint">The one we know you by.</p>
 //	{{template "problem" (.At "email")}}
-//	<input id="email" name="email" {{.Invalid "email"}}>
+//	<input id="email" name="email" {{.Invalid "email" "email-hint"}}>
 //
-// which links it with the summary of problems at the top.
+// which ties it to its hint, to its problem and to the summary of problems at
+// the top. A group of fields is <fieldset id="rights" tabindex="-1"
+// {{.Described "rights"}}>, so that the summary's link can lead to it.
 package web

@@ -87,13 +87,26 @@ func (v View) Problem(field string) string {
 // At returns the problem of a field for the template "problem".
 func (v View) At(field string) Problem { return Problem{Field: field, Text: v.Problem(field)} }
 
-// Invalid returns the attributes that tie a wrong field to its problem, and
-// nothing for a field that is in order.
-func (v View) Invalid(field string) template.HTMLAttr {
-	if v.Problem(field) == "" {
+// Invalid returns the attributes that tie a field to its hints, ids of elements
+// on the page, and to its problem if it has one.
+func (v View) Invalid(field string, hints ...string) template.HTMLAttr {
+	attr := v.Described(field, hints...)
+	if v.Problem(field) != "" {
+		attr = `aria-invalid="true" ` + attr
+	}
+	return attr
+}
+
+// Described is Invalid for a group of fields, which can be described and not
+// be invalid.
+func (v View) Described(field string, hints ...string) template.HTMLAttr {
+	if v.Problem(field) != "" {
+		hints = append(hints[:len(hints):len(hints)], field+"-problem")
+	}
+	if len(hints) == 0 {
 		return ""
 	}
-	return template.HTMLAttr(fmt.Sprintf(`aria-invalid="true" aria-describedby="%s-problem"`, template.HTMLEscapeString(field)))
+	return template.HTMLAttr(`aria-describedby="` + template.HTMLEscapeString(strings.Join(hints, " ")) + `"`)
 }
 
 // Dir returns the direction of the page's script.
@@ -117,7 +130,7 @@ type Templates struct {
 // holds {{define}}s shared by the other pages. It panics on a page that does
 // not parse: a fault of the program, seen at its start.
 func Parse(fsys fs.FS, patterns ...string) *Templates {
-	shell := template.Must(template.New("layout").Funcs(template.FuncMap{"style": style}).Option("missingkey=error").ParseFS(layout, "layout/*.html"))
+	shell := template.Must(template.New("layout").Funcs(template.FuncMap{"style": style}).ParseFS(layout, "layout/*.html"))
 	var files []string
 	for _, pattern := range patterns {
 		found, err := fs.Glob(fsys, pattern)

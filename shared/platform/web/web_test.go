@@ -116,8 +116,9 @@ func FuzzDecode(f *testing.F) {
 }
 
 var pages = fstest.MapFS{
-	"pages/form.html":  {Data: []byte(`<form method="post"><label for="email">Address</label>{{template "problem" (.At "email")}}<input id="email" name="email" {{.Invalid "email"}}></form>{{template "tail" .}}`)},
+	"pages/form.html":  {Data: []byte(`<form method="post"><label for="email">Address</label>{{template "problem" (.At "email")}}<input id="email" name="email" {{.Invalid "email" "email-hint"}}><fieldset {{.Described "right"}}></fieldset></form>{{template "tail" .}}`)},
 	"pages/other.html": {Data: []byte(`<p>{{.Data.Name}}</p>`)},
+	"pages/maybe.html": {Data: []byte(`{{with .Data.Gone}}{{.}}{{end}}<p>{{.Data.There}}</p>`)},
 	"pages/_tail.html": {Data: []byte(`{{define "tail"}}<p>tail</p>{{end}}`)},
 }
 
@@ -129,7 +130,7 @@ func TestPageEscapesAndGuards(t *testing.T) {
 	if r.Status != 422 {
 		t.Fatalf("status %d, want 422", r.Status)
 	}
-	for _, want := range []string{`<html lang="en" dir="ltr">`, `href="#email"`, `aria-describedby="email-problem"`, `id="email-problem"`, "Python &amp; Master", "Ask &lt;b&gt;", "Write the &lt;address&gt;", "<p>tail</p>", `href="#main"`} {
+	for _, want := range []string{`<html lang="en" dir="ltr">`, `href="#email"`, `aria-invalid="true" aria-describedby="email-hint email-problem"`, `<fieldset >`, `id="email-problem"`, "Python &amp; Master", "Ask &lt;b&gt;", "Write the &lt;address&gt;", "<p>tail</p>", `href="#main"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
@@ -167,6 +168,10 @@ func TestPageThatFailsIsNeverSentInPart(t *testing.T) {
 		if r.Status != 500 || !strings.Contains(string(r.Body), "Something went wrong") {
 			t.Errorf("%s: answered %d: %s", name, r.Status, r.Body)
 		}
+	}
+	r := tm.Page(200, "maybe", web.View{Title: "T", Lead: "L.", Data: map[string]any{"There": "<here>"}})
+	if r.Status != 200 || !strings.Contains(string(r.Body), "<p>&lt;here&gt;</p>") {
+		t.Errorf("a page whose data leaves a key out answered %d", r.Status)
 	}
 	if got := (web.View{Lang: "ar-EG"}).Dir(); got != "rtl" {
 		t.Errorf("direction of Arabic is %s", got)
