@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/writ-dsr/writ/infra/jsii"
 	"github.com/writ-dsr/writ/shared/connectors"
@@ -78,13 +79,12 @@ var packages = []string{
 
 // boot starts a kernel with the CDK library in it.
 func boot(root string, log io.Writer, more ...string) (*jsii.Kernel, error) {
-	modules, cache := filepath.Join(root, "node_modules"), filepath.Join(root, ".tools", "jsii")
-	k, err := jsii.Start(modules, cache, log)
+	k, err := jsii.Start(filepath.Join(root, "node_modules"), filepath.Join(root, ".tools", "jsii"), log)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range append(packages, more...) {
-		k.Load(modules, cache, name)
+	for _, name := range slices.Concat(packages, more) {
+		k.Load(name)
 	}
 	if err := k.Err(); err != nil {
 		_ = k.Close()

@@ -78,6 +78,9 @@ type Kernel struct {
 	wait   func() error
 	stderr *console
 	err    error
+
+	modules string // node_modules folder that packages are loaded from
+	cache   string
 }
 
 // Start runs the kernel found below modules, a node_modules folder, and keeps
@@ -105,7 +108,7 @@ func Start(modules, cache string, log io.Writer) (*Kernel, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the jsii kernel: %w: Node is needed on the PATH", err)
 	}
-	k := &Kernel{in: in, out: bufio.NewReaderSize(out, 1<<16), wait: cmd.Wait, stderr: stderr}
+	k := &Kernel{in: in, out: bufio.NewReaderSize(out, 1<<16), wait: cmd.Wait, stderr: stderr, modules: modules, cache: cache}
 	if err := k.greet(); err != nil {
 		_ = k.Close()
 		return nil, err

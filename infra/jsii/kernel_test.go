@@ -15,8 +15,7 @@ const modules = "../../node_modules"
 // start runs a real kernel with the constructs library in it.
 func start(t *testing.T) *Kernel {
 	t.Helper()
-	cache := t.TempDir()
-	k, err := Start(modules, cache, io.Discard)
+	k, err := Start(modules, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +24,7 @@ func start(t *testing.T) *Kernel {
 			t.Errorf("closing: %v", err)
 		}
 	})
-	k.Load(modules, cache, "constructs")
+	k.Load("constructs")
 	if err := k.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +132,7 @@ func TestPackagesAreFoundOrNamed(t *testing.T) {
 		t.Errorf("a missing runtime gave %v, want the command that installs it", err)
 	}
 	k := start(t)
-	k.Load(modules, t.TempDir(), "not-there")
+	k.Load("not-there")
 	if k.Err() == nil || !strings.Contains(k.Err().Error(), "not-there") || !strings.Contains(k.Err().Error(), "npm ci") {
 		t.Errorf("a missing package gave %v", k.Err())
 	}

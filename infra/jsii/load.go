@@ -12,14 +12,14 @@ import (
 
 // Load makes an installed package's classes available. Packages load in the
 // order of their dependencies. The kernel wants an archive and unpacks it; it
-// gets one of two small files that point into modules, so nothing is copied and
+// gets one of three small files that point into node_modules, so nothing is copied and
 // the packages share one another as Node found them. Archives stay in cache
 // because their bytes are the key of the kernel's own cache.
-func (k *Kernel) Load(modules, cache, name string) {
+func (k *Kernel) Load(name string) {
 	if k.err != nil {
 		return
 	}
-	archive, version, err := pointer(modules, cache, name)
+	archive, version, err := pointer(k.modules, k.cache, name)
 	if err != nil {
 		k.err = fmt.Errorf("loading %s: %w", name, err)
 		return
