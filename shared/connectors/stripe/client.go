@@ -27,7 +27,7 @@ const pageSize = "100"
 type client struct {
 	rest *rest.Client
 	op   dsr.Op
-	refs *[]string // request ids of the calls that changed something
+	refs *[]string // Stripe's request ids as evidence: of each write, and of each read that proves an erasure
 }
 
 // object is what the driver reads of any of Stripe's objects. Raw is the whole.
@@ -77,16 +77,14 @@ func (c client) one(ctx context.Context, call rest.Call, kind string) (object, e
 	if err != nil {
 		return object{}, err
 	}
-	o, err := c.parse(kind, raw)
-	if call.Method == "" {
-		return o, err
-	}
-	if answer.RequestID != "" {
+	write := call.Method != ""
+	if answer.RequestID != "" && (write || c.op == dsr.ReadBack) {
 		*c.refs = append(*c.refs, answer.RequestID)
 	}
+	o, err := c.parse(kind, raw)
 	var e *connector.Error
-	if errors.As(err, &e) {
-		e.Sent = true // a write was answered by something else: whether it was done is unknown
+	if write && errors.As(err, &e) {
+		e.Sent = true // it was answered by something else: whether it was done is unknown
 	}
 	return o, err
 }

@@ -62,24 +62,45 @@ func ours(ctx context.Context, c client, t connector.Task, id string) (object, e
 	return o, nil
 }
 
+// search is what a find step has seen so far, by id.
+type search struct {
+	customers, guests, intents set // the person's
+	candidates                 set // a person must look
+}
+
 // find is the find step: customers and guest checkouts of the person, and how
 // many records a person must look at because their address differs in case
 // alone or they hang on another account.
 func (d driver) find(ctx context.Context, c client, t connector.Task) (connector.Footprint, error) {
-	customers, guests, intents, candidates := set{}, set{}, set{}, set{}
+	s := search{set{}, set{}, set{}, set{}}
+	if err := d.findCustomers(ctx, c, t, s); err != nil {
+		return connector.Footprint{}, err
+	}
+	if err := findCheckouts(ctx, c, t, s); err != nil {
+		return connector.Footprint{}, err
+	}
+	return connector.Footprint{
+		Records:    slices.Concat(s.customers.records(customerRecord), s.guests.records(guestRecord), s.intents.records(intentRecord)),
+		Candidates: len(s.candidates),
+	}, nil
+}
+
+// findCustomers asks the list, which is current and knows case, then reads each
+// further id that the index or a system of record names.
+func (d driver) findCustomers(ctx context.Context, c client, t connector.Task, s search) error {
 	sort := func(o object) {
 		switch {
 		case o.Deleted:
 		case owned(o, t):
-			customers[o.ID] = true
+			s.customers[o.ID] = true
 		case match(t, o.Email) == dsr.CaseOnly:
-			candidates[o.ID] = true
+			s.candidates[o.ID] = true
 		}
 	}
 	for _, form := range forms(t) {
 		hits, err := c.all(ctx, customersNamed(form))
 		if err != nil {
-			return connector.Footprint{}, err
+			return err
 		}
 		for _, o := range hits {
 			sort(o)
@@ -87,10 +108,10 @@ func (d driver) find(ctx context.Context, c client, t connector.Task) (connector
 	}
 	more, err := d.indexed(ctx, c, t)
 	if err != nil {
-		return connector.Footprint{}, err
+		return err
 	}
 	for _, id := range append(more, t.Values(customerID)...) {
-		if customers[id] || candidates[id] {
+		if s.customers[id] || s.candidates[id] {
 			continue
 		}
 		o, err := c.customer(ctx, id)
@@ -98,45 +119,46 @@ func (d driver) find(ctx context.Context, c client, t connector.Task) (connector
 			continue
 		}
 		if err != nil {
-			return connector.Footprint{}, err
+			return err
 		}
 		sort(o)
 	}
+	return nil
+}
+
+// findCheckouts asks for checkouts under the person's addresses. Those of their
+// customers are listed with them; those of a deleted customer are the person's
+// as a guest's are; on a living account of another address somebody must look.
+func findCheckouts(ctx context.Context, c client, t connector.Task, s search) error {
+	deleted := map[string]bool{} // of the customers read for this
 	for _, form := range forms(t) {
 		sessions, err := c.all(ctx, sessionsNamed(form))
 		if err != nil {
-			return connector.Footprint{}, err
+			return err
 		}
-		for _, s := range sessions {
-			if customers[s.Customer] {
-				continue // listed with its customer
-			}
-			mine := match(t, s.CustomerDetails.Email) == dsr.Same
-			if mine && s.Customer != "" {
-				if mine, err = gone(ctx, c, s.Customer); err != nil {
-					return connector.Footprint{}, err
-				}
-			}
-			if !mine {
-				candidates[s.ID] = true
+		for _, o := range sessions {
+			if s.customers[o.Customer] {
 				continue
 			}
-			guests[s.ID] = true
-			if s.PaymentIntent != "" {
-				intents[s.PaymentIntent] = true
+			if _, known := deleted[o.Customer]; o.Customer != "" && !known {
+				if deleted[o.Customer], err = gone(ctx, c, o.Customer); err != nil {
+					return err
+				}
+			}
+			if match(t, o.CustomerDetails.Email) != dsr.Same || o.Customer != "" && !deleted[o.Customer] {
+				s.candidates[o.ID] = true
+				continue
+			}
+			s.guests[o.ID] = true
+			if o.PaymentIntent != "" {
+				s.intents[o.PaymentIntent] = true
 			}
 		}
 	}
-	f := connector.Footprint{Candidates: len(candidates)}
-	f.Records = append(f.Records, customers.records(customerRecord)...)
-	f.Records = append(f.Records, guests.records(guestRecord)...)
-	f.Records = append(f.Records, intents.records(intentRecord)...)
-	return f, nil
+	return nil
 }
 
-// gone reports whether a customer is deleted. What a deleted customer bought
-// under the person's address is the person's; on a living account of another
-// address somebody must look.
+// gone reports whether a customer is deleted or was never there.
 func gone(ctx context.Context, c client, id string) (bool, error) {
 	o, err := c.customer(ctx, id)
 	if errors.Is(err, connector.NotFound) {

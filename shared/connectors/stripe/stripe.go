@@ -182,6 +182,6 @@ func (d driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rece
 	}
 	counts[subscription] -= running
 	delete(counts, paymentMethod)
-	e.Kept = counts
+	e.Kept, e.Refs = counts, *c.refs
 	return e, nil
 }

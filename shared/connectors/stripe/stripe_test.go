@@ -309,6 +309,10 @@ func TestEraseInOrderWithReceipts(t *testing.T) {
 	if !slices.Equal(receipt.Outcomes, wantOutcomes) {
 		t.Errorf("the outcomes are %v", receipt.Outcomes)
 	}
+	seen, err := c.ReadBack(t.Context(), job, receipt)
+	if err != nil || len(seen.Refs) != 2 || slices.ContainsFunc(seen.Refs, func(ref string) bool { return slices.Contains(receipt.Refs, ref) }) {
+		t.Errorf("the read-back's evidence is %v (%v)", seen.Refs, err)
+	}
 	again, err := c.Erase(t.Context(), job)
 	if err != nil || !slices.Equal(again.Outcomes, wantOutcomes) || len(writes(fake)) != len(want) {
 		t.Errorf("a second time: %v, %d writes (%v)", again.Outcomes, len(writes(fake)), err)
