@@ -60,7 +60,7 @@ var wildcards = []struct{ role, actions, resource, why string }{
 	{"RoleBundleDownload", "s3:GetObject", "{Bucket*.Arn}/bundles/*", "every request's copy"},
 	{"RoleFanoutAnswer", "s3:*", "{Bucket*.Arn}/*/*", "the files people hand in, which become exports, request by request"},
 	{"RoleSweep", "s3:*", "{Bucket*.Arn}/*/*", "what has expired, request by request"},
-	{"RoleFanoutFiles", "s3:*", "*:s3:::*/*", "every object of the one bucket the system is"},
+	{"RoleFanoutFiles", "s3:*", "*:s3:::*/*", "the objects of the one bucket and prefix the system is"},
 	{"RoleFanoutItems", "dynamodb:*", "*:table/*/index/*", "every index of the one table the system is"},
 	{"RoleFanoutDb", "ec2:*", "*", "Lambda makes the interfaces of a private network; they do not exist yet"},
 }

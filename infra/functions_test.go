@@ -79,7 +79,7 @@ func TestFunctionsOfSystems(t *testing.T) {
 	for _, l := range stores {
 		slices.Sort(l)
 	}
-	if got, want := fmt.Sprint(stores), "map[RoleFanoutFiles:[made-up-files made-up-files/*] RoleFanoutItems:[table/orders table/orders/index/*]]"; got != want {
+	if got, want := fmt.Sprint(stores), "map[RoleFanoutFiles:[made-up-files made-up-files/people/*] RoleFanoutItems:[table/orders table/orders/index/*]]"; got != want {
 		t.Errorf("stores of the company are reached as\n%s, want\n%s", got, want)
 	}
 	env := environment(t, stackOf(t, emulated), "fanout-stripe")

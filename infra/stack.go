@@ -236,7 +236,7 @@ func (st *stack) statements(g grant) []constructs.Statement {
 	case bundles:
 		out := d.Objects(s, constructs.Exports+"*", "s3:GetObject")
 		out = append(out, d.Objects(s, constructs.Bundles+"*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
-		return append(out, d.List(s, constructs.Exports, constructs.Bundles))
+		return append(out, d.List(s, constructs.Exports))
 	case downloads:
 		return d.Objects(s, constructs.Bundles+"*", "s3:GetObject")
 	case uploads:

@@ -170,7 +170,7 @@ func madeUpPack() *policy.Company {
 		{ID: "crm", Connector: "vendor", MaxParallel: 3},
 		{ID: "db", Connector: "vendor", VPC: &policy.VPC{ID: "vpc-1", Subnets: []string{"subnet-1", "subnet-2"}, SecurityGroups: []string{"sg-1"}}},
 		{ID: "items", Connector: "dynamodb", Settings: map[string]string{"table": "orders"}},
-		{ID: "files", Connector: "s3", Settings: map[string]string{"bucket": "made-up-files"}},
+		{ID: "files", Connector: "s3", Settings: map[string]string{"bucket": "made-up-files", "prefix": "people/{account_id}/"}},
 		{ID: "paper", Connector: policy.Manual},
 	}
 	for i := len(pack.Systems); i < 20; i++ {
@@ -184,7 +184,7 @@ func madeUpShelf() map[string]connector.Descriptor {
 	return map[string]connector.Descriptor{
 		"vendor":   {Code: "vendor", Secrets: map[string]string{"api_key": "a key", "webhook": "a second one"}},
 		"dynamodb": {Code: "dynamodb", Config: map[string]string{"table": "the table"}},
-		"s3":       {Code: "s3", Config: map[string]string{"bucket": "the bucket"}},
+		"s3":       {Code: "s3", Config: map[string]string{"bucket": "the bucket", "prefix": "where"}},
 	}
 }
 

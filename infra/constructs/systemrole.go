@@ -28,51 +28,40 @@ func (d Data) SystemRole(s Scope, company string, sys policy.System, desc connec
 	}
 	switch sys.Connector {
 	case "s3":
-		out = append(out, s.ownBuckets(words(sys.Settings["bucket"]))...)
+		out = append(out, s.ownBucket(sys.Settings["bucket"], sys.Settings["prefix"])...)
 	case "dynamodb":
-		out = append(out, s.ownTables(words(sys.Settings["table"]))...)
+		out = append(out, s.ownTable(sys.Settings["table"])...)
 	}
 	return out
 }
 
-// words splits a setting that may name several things.
-func words(setting string) []string {
-	return strings.FieldsFunc(setting, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// ownBuckets is what erasing a person's objects takes: all versions of them,
-// and a look at what Object Lock forbids.
-func (s Scope) ownBuckets(names []string) []Statement {
-	if len(names) == 0 {
+// ownBucket is what erasing a person's objects takes: all versions of them,
+// half-made uploads, and a look at what Object Lock forbids. Nothing outside
+// the fixed part of the place where people's objects lie can be read.
+func (s Scope) ownBucket(name, place string) []Statement {
+	if name == "" {
 		return nil
 	}
-	var buckets, objects []string
-	for _, n := range names {
-		arn := "arn:" + s.Text(s.Ref, "partition") + ":s3:::" + n
-		buckets, objects = append(buckets, arn), append(objects, arn+"/*")
-	}
+	fixed, _, _ := strings.Cut(place, "{")
+	bucket := "arn:" + s.Text(s.Ref, "partition") + ":s3:::" + name
 	return []Statement{
-		{Actions: []string{"s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning", "s3:ListBucket", "s3:ListBucketVersions"}, Resources: buckets},
+		{Actions: []string{"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"}, Resources: []string{bucket}},
 		{Actions: []string{
-			"s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectLegalHold", "s3:GetObjectRetention",
-			"s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging",
-		}, Resources: objects},
+			"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectLegalHold",
+			"s3:GetObjectRetention", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging",
+		}, Resources: []string{bucket + "/" + fixed + "*"}},
 	}
 }
 
-// ownTables is what erasing a person's items of the company's tables takes.
-func (s Scope) ownTables(names []string) []Statement {
-	if len(names) == 0 {
+// ownTable is what erasing a person's items of the company's own table takes.
+func (s Scope) ownTable(name string) []Statement {
+	if name == "" {
 		return nil
 	}
-	var tables []string
-	for _, n := range names {
-		arn := s.ARN("dynamodb", "table/"+n)
-		tables = append(tables, arn, arn+"/index/*")
-	}
+	table := s.ARN("dynamodb", "table/"+name)
 	return []Statement{{
 		Actions:   []string{"dynamodb:DeleteItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"},
-		Resources: tables,
+		Resources: []string{table, table + "/index/*"},
 	}}
 }
 
