@@ -8,6 +8,7 @@ import (
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connectors/postgres"
+	"github.com/writ-dsr/writ/shared/connectors/s3"
 	"github.com/writ-dsr/writ/shared/connectors/stripe"
 )
 
@@ -16,6 +17,8 @@ func Open(code string, cfg connector.Config) (connector.Connector, error) {
 	switch code {
 	case "postgres":
 		return postgres.New(cfg)
+	case "s3":
+		return s3.New(cfg)
 	case "stripe":
 		return stripe.New(cfg)
 	}
