@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connectors/stripe"
@@ -125,6 +126,36 @@ func TestFilterWithoutCase(t *testing.T) {
 		if _, err := c.Export(t.Context(), job, out); err != nil || len(out.all["checkout_session"]) != 1 {
 			t.Errorf("exported %d sessions (%v)", len(out.all["checkout_session"]), err)
 		}
+	}
+}
+
+// TestKeptFailure: Stripe answers a key it failed with the same failure again,
+// for a day; the driver is not stuck so long.
+func TestKeptFailure(t *testing.T) {
+	fake := stripefake.New()
+	fake.Seed(dsrtest.Ada)
+	now := time.Unix(1795338000, 0)
+	failed := map[string]bool{}
+	c := bindAt(t, between(fake, func(r *http.Request) (int, string) {
+		key := r.Header.Get("Idempotency-Key")
+		if r.Method == http.MethodPost && (len(failed) == 0 || failed[key]) {
+			failed[key] = true
+			return 500, `{"error":{"type":"api_error"}}`
+		}
+		return 0, ""
+	}), nil, func() time.Time { return now })
+	job := task(t, c, "k")
+	for attempt := range 2 {
+		if _, err := c.Erase(t.Context(), job); !errors.Is(err, connector.Unavailable) {
+			t.Errorf("attempt %d: %v", attempt+1, err)
+		}
+	}
+	now = now.Add(time.Hour)
+	if _, err := c.Erase(t.Context(), job); err != nil || len(failed) != 1 || fake.Count(stripefake.Customer) != 0 {
+		t.Errorf("an hour later: %v, after %d keys failed", err, len(failed))
+	}
+	if failed[""] {
+		t.Error("a POST went out without a key")
 	}
 }
 

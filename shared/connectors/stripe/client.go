@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connector/rest"
@@ -26,6 +27,7 @@ const pageSize = "100"
 // client speaks the part of Stripe's API the driver needs, for one op.
 type client struct {
 	rest *rest.Client
+	now  func() time.Time
 	op   dsr.Op
 	refs *[]string // Stripe's request ids as evidence: of each write, and of each read that proves an erasure
 }
@@ -105,9 +107,12 @@ func (c client) remove(ctx context.Context, does, kind string, path ...string) (
 
 // post changes the object at a path. The idempotency key is made of the task's
 // key, the path and the form: the same change is made once, another one is not
-// mistaken for it.
+// mistaken for it. The hour is in it because Stripe keeps a key's first answer
+// for a day, failures too: without it a 500 would come back all day. What holds
+// over the hour is that the driver looks at the object before it changes it.
 func (c client) post(ctx context.Context, key, does, kind string, form url.Values, path ...string) (object, error) {
-	sum := sha256.Sum256([]byte(key + "\n" + strings.Join(path, "/") + "\n" + form.Encode()))
+	hour := c.now().UTC().Format("2006-01-02T15")
+	sum := sha256.Sum256([]byte(strings.Join([]string{key, hour, strings.Join(path, "/"), form.Encode()}, "\n")))
 	return c.one(ctx, rest.Call{
 		Does: does, Method: http.MethodPost, Path: path, Form: form,
 		Header: map[string]string{"Idempotency-Key": "writ-" + hex.EncodeToString(sum[:])},

@@ -62,8 +62,8 @@ func ours(ctx context.Context, c client, t connector.Task, id string) (object, e
 	return o, nil
 }
 
-// search is what a find step has seen so far, by id.
-type search struct {
+// findings are what a find step has seen so far, by id.
+type findings struct {
 	customers, guests, intents set // the person's
 	candidates                 set // a person must look
 }
@@ -72,7 +72,7 @@ type search struct {
 // many records a person must look at because their address differs in case
 // alone or they hang on another account.
 func (d driver) find(ctx context.Context, c client, t connector.Task) (connector.Footprint, error) {
-	s := search{set{}, set{}, set{}, set{}}
+	s := findings{set{}, set{}, set{}, set{}}
 	if err := d.findCustomers(ctx, c, t, s); err != nil {
 		return connector.Footprint{}, err
 	}
@@ -87,7 +87,7 @@ func (d driver) find(ctx context.Context, c client, t connector.Task) (connector
 
 // findCustomers asks the list, which is current and knows case, then reads each
 // further id that the index or a system of record names.
-func (d driver) findCustomers(ctx context.Context, c client, t connector.Task, s search) error {
+func (d driver) findCustomers(ctx context.Context, c client, t connector.Task, s findings) error {
 	sort := func(o object) {
 		switch {
 		case o.Deleted:
@@ -129,7 +129,7 @@ func (d driver) findCustomers(ctx context.Context, c client, t connector.Task, s
 // findCheckouts asks for checkouts under the person's addresses. Those of their
 // customers are listed with them; those of a deleted customer are the person's
 // as a guest's are; on a living account of another address somebody must look.
-func findCheckouts(ctx context.Context, c client, t connector.Task, s search) error {
+func findCheckouts(ctx context.Context, c client, t connector.Task, s findings) error {
 	deleted := map[string]bool{} // of the customers read for this
 	for _, form := range forms(t) {
 		sessions, err := c.all(ctx, sessionsNamed(form))

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connector/rest"
@@ -49,6 +50,7 @@ const (
 type driver struct {
 	connector.Base
 	rest   *rest.Client
+	now    func() time.Time
 	search bool
 }
 
@@ -76,10 +78,10 @@ func New(cfg connector.Config) (connector.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return driver{rest: r, search: search == ""}, nil
+	return driver{rest: r, now: cfg.Now, search: search == ""}, nil
 }
 
-func (d driver) client(op dsr.Op) client { return client{rest: d.rest, op: op, refs: new([]string)} }
+func (d driver) client(op dsr.Op) client { return client{rest: d.rest, now: d.now, op: op, refs: new([]string)} }
 
 // Locate finds the customers that have the person's address or id, and the
 // checkouts the person made as a guest, and counts what hangs on them.

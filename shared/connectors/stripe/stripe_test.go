@@ -23,6 +23,11 @@ import (
 // bind returns the driver on a vendor, over a real connection.
 func bind(t *testing.T, vendor http.Handler, settings map[string]string) connector.Connector {
 	t.Helper()
+	return bindAt(t, vendor, settings, func() time.Time { return time.Unix(1795338000, 0) })
+}
+
+func bindAt(t *testing.T, vendor http.Handler, settings map[string]string, now func() time.Time) connector.Connector {
+	t.Helper()
 	server := httptest.NewServer(vendor)
 	t.Cleanup(func() {
 		server.CloseClientConnections()
@@ -30,7 +35,7 @@ func bind(t *testing.T, vendor http.Handler, settings map[string]string) connect
 	})
 	c, err := stripe.New(connector.Config{
 		System: "payments", BaseURL: server.URL, Emulator: true, Settings: settings, Transport: server.Client().Transport,
-		Secrets: map[string]string{"api_key": stripefake.Key}, Now: func() time.Time { return time.Unix(1795338000, 0) },
+		Secrets: map[string]string{"api_key": stripefake.Key}, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -280,6 +285,12 @@ func TestEraseInOrderWithReceipts(t *testing.T) {
 	fake.Add(stripefake.Subscription, stripefake.Object{"customer": ada, "status": "canceled"})
 	c := bind(t, fake, nil)
 	job := task(t, c, "k")
+	held, err := c.ReadBack(t.Context(), job, connector.Receipt{})
+	still := map[string]int{"payment_profile": 1, "payment_method": 1, "subscription": 1}
+	stays := map[string]int{"subscription": 1, "invoice": 1, "charge": stripefake.Charges + 1, "checkout_session": 2}
+	if err != nil || !maps.Equal(held.Remaining, still) || !maps.Equal(held.Kept, stays) {
+		t.Errorf("before: %v remain and %v are kept, want %v and %v (%v)", held.Remaining, held.Kept, still, stays, err)
+	}
 	receipt, err := c.Erase(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)

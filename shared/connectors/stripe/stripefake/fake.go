@@ -158,6 +158,7 @@ type call struct {
 	status int
 	body   []byte
 	header http.Header
+	idle   bool // answers as if done and changes nothing
 }
 
 func (c *call) answer(v any) {

@@ -109,12 +109,6 @@ func (f *Fake) due(r *http.Request) Fault {
 	return Fault{}
 }
 
-// ignoring reports whether the fault in force on a request is Ignore.
-func (f *Fake) ignoring(r *http.Request) bool { return r.Header.Get(ignoreHeader) != "" }
-
-// ignoreHeader marks a request inside the fake; clients cannot send it.
-const ignoreHeader = "X-Fake-Ignore"
-
 // exchange runs one request under the lock and sends the answer.
 func (f *Fake) exchange(w http.ResponseWriter, r *http.Request, do func(*call)) {
 	f.mu.Lock()
@@ -131,13 +125,9 @@ func (f *Fake) exchange(w http.ResponseWriter, r *http.Request, do func(*call)) 
 		panic(http.ErrAbortHandler)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	r.Header.Del(ignoreHeader)
-	if fault.Mode == Ignore {
-		r.Header.Set(ignoreHeader, "1")
-	}
 	f.mu.Lock()
 	f.served++
-	c := &call{r: r, header: http.Header{}}
+	c := &call{r: r, header: http.Header{}, idle: fault.Mode == Ignore}
 	c.header.Set("Content-Type", "application/json")
 	c.header.Set("Request-Id", fmt.Sprintf("req_Fake%010d", f.served))
 	switch fault.Mode {

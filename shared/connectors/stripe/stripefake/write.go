@@ -59,7 +59,7 @@ func (f *Fake) updateCustomer(c *call) {
 		next["address"] = address
 	}
 	next["metadata"] = metadata
-	c.effect(f, func() { f.replace(Customer, next) })
+	c.effect(func() { f.replace(Customer, next) })
 	c.answer(next)
 }
 
@@ -71,7 +71,7 @@ func (f *Fake) deleteCustomer(c *call) {
 		return
 	}
 	gone := Object{"id": o.ID(), "object": Customer, "deleted": true}
-	c.effect(f, func() {
+	c.effect(func() {
 		f.replace(Customer, gone)
 		for _, s := range f.objects[Subscription] {
 			if s["customer"] == o.ID() && s["status"] != "canceled" {
@@ -95,7 +95,7 @@ func (f *Fake) cancelSubscription(c *call) {
 		return
 	}
 	next := canceled(o)
-	c.effect(f, func() { f.replace(Subscription, next) })
+	c.effect(func() { f.replace(Subscription, next) })
 	c.answer(next)
 }
 
@@ -126,7 +126,7 @@ func (f *Fake) updateMethod(c *call) {
 		}
 	}
 	next["billing_details"] = billing
-	c.effect(f, func() { f.replace(PaymentMethod, next) })
+	c.effect(func() { f.replace(PaymentMethod, next) })
 	c.answer(next)
 }
 
@@ -142,7 +142,7 @@ func (f *Fake) detach(c *call) {
 		return
 	}
 	next := detached(o)
-	c.effect(f, func() { f.replace(PaymentMethod, next) })
+	c.effect(func() { f.replace(PaymentMethod, next) })
 	c.answer(next)
 }
 
@@ -160,12 +160,11 @@ func detached(pm Object) Object {
 	return next
 }
 
-// effect carries a write out, unless the fault in force swallows it.
-func (c *call) effect(f *Fake, write func()) {
-	if f.ignoring(c.r) {
-		return
+// effect carries a write out, unless the request is to have none.
+func (c *call) effect(write func()) {
+	if !c.idle {
+		write()
 	}
-	write()
 }
 
 // replace puts an object in the place of the one with its id.
