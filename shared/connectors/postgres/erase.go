@@ -47,7 +47,7 @@ func (d *Driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt
 	if err != nil {
 		return connector.Receipt{}, err
 	}
-	return connector.Receipt{Outcomes: all.outcomes()}, nil
+	return connector.Receipt{Outcomes: all}, nil
 }
 
 // lockRows locks the rows that will change, parents first: no row that

@@ -156,5 +156,5 @@ func (s *session) exported(at cursor) connector.Receipt {
 		all.add(e.category, dsr.Outcome{Kind: dsr.Exported, Count: at.Rows[e.label]})
 		all.add(e.category, dsr.Outcome{Kind: dsr.Refused, Count: at.Withheld[e.label], Reason: reasonShared})
 	}
-	return connector.Receipt{Outcomes: all.outcomes()}
+	return connector.Receipt{Outcomes: all}
 }

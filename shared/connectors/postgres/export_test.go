@@ -98,7 +98,7 @@ func TestExportHoldsTheAllowedColumnsOfTheSubjectAlone(t *testing.T) {
 	c := driver(t, dsn, learningMapping)
 	s := &sink{}
 	r, _ := export(t, c, found(t, c, dsrtest.Ada), s, never)
-	equal(t, "receipt", outcomes(r), "account exported 1; course_progress exported 5; payments exported 2; marketing exported 1; study_groups exported 2")
+	equal(t, "receipt", outcomes(r), sorted("account exported 1; course_progress exported 5; payments exported 2; marketing exported 1; study_groups exported 2"))
 	ada := dsrtest.Ada
 	want := []string{
 		`account accounts {"id":2,"email":"` + ada.Email + `","name":"` + ada.Name + `","phone":"` + ada.Phone + `","created_at":"2026-03-02T09:30:00+00:00"}`,
@@ -232,7 +232,7 @@ func TestExportOf100kRowsKeepsMemoryFlat(t *testing.T) {
 		}
 	}}
 	r, _ := export(t, c, tk, s, never)
-	equal(t, "receipt", outcomes(r), "account exported 1; course_progress exported 100005; payments exported 2; marketing exported 1; study_groups not_held 0")
+	equal(t, "receipt", outcomes(r), sorted("account exported 1; course_progress exported 100005; payments exported 2; marketing exported 1"))
 	equal(t, "rows", rows, 100_009)
 	if grown := int64(most) - int64(base); grown > 4<<20 {
 		t.Errorf("the heap grew by %d KiB over %d KiB of rows, want at most 4096", grown>>10, bytes>>10)

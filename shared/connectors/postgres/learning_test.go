@@ -107,7 +107,7 @@ func TestEraseChangesNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "receipt", outcomes(r), "account anonymised 1; course_progress erased 5; payments kept 2 books; marketing erased 1; study_groups erased 2; study_groups anonymised 2")
+	equal(t, "receipt", outcomes(r), sorted("account anonymised 1; course_progress erased 5; payments kept 2 books; marketing erased 1; study_groups erased 2; study_groups anonymised 2"))
 	for table := range of {
 		got := rows(t, conn, "SELECT * FROM "+table)
 		if table == "accounts" {

@@ -168,7 +168,7 @@ func found(t testing.TB, c connector.Connector, p dsrtest.Person) connector.Task
 	return out
 }
 
-// outcomes prints a receipt: "category kind count" and the rule or reason, in order.
+// outcomes prints a receipt: "category kind count" and the rule or reason, sorted.
 func outcomes(r connector.Receipt) string {
 	var all []string
 	for _, o := range r.Outcomes {
@@ -178,7 +178,7 @@ func outcomes(r connector.Receipt) string {
 		}
 		all = append(all, s)
 	}
-	return strings.Join(all, "; ")
+	return sorted(strings.Join(all, "; "))
 }
 
 func equal[T comparable](t testing.TB, what string, got, want T) {

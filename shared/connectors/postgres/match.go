@@ -63,7 +63,11 @@ func (s *session) match(ctx context.Context, identities []dsr.Identity) error {
 			}
 		}
 	}
-	if !looked {
+	// Identifiers that only a vendor vouches for are looked up in every system,
+	// and one that this system does not know leads nowhere; that the person's own
+	// lead nowhere would be "could not look".
+	weak := s.op == dsr.Locate && len(identities) > 0 && len(mayAct(identities)) == 0
+	if !looked && !weak {
 		return invalid(s.op, "looking for the person: the task has no identifier of a kind that the mapping's owner columns hold")
 	}
 	return nil

@@ -39,7 +39,7 @@ func (d *Driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Ch
 	if err != nil {
 		return connector.Receipt{}, err
 	}
-	return connector.Receipt{Outcomes: all.outcomes()}, nil
+	return connector.Receipt{Outcomes: all}, nil
 }
 
 // corrections sorts the changes by entry, and checks each before any is made.
