@@ -81,7 +81,9 @@ func New(cfg connector.Config) (connector.Connector, error) {
 	return driver{rest: r, now: cfg.Now, search: search == ""}, nil
 }
 
-func (d driver) client(op dsr.Op) client { return client{rest: d.rest, now: d.now, op: op, refs: new([]string)} }
+func (d driver) client(op dsr.Op) client {
+	return client{rest: d.rest, now: d.now, op: op, refs: new([]string)}
+}
 
 // Locate finds the customers that have the person's address or id, and the
 // checkouts the person made as a guest, and counts what hangs on them.

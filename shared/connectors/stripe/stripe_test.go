@@ -459,6 +459,18 @@ func TestSearchOff(t *testing.T) {
 	}
 }
 
+// TestLowerCaseForm: even without search, an address proved with capitals is
+// also looked for in lower case.
+func TestLowerCaseForm(t *testing.T) {
+	fake := stripefake.New()
+	fake.AddCustomer(dsrtest.Ada)
+	c := bind(t, fake, map[string]string{"search": "off"})
+	f, err := c.Locate(t.Context(), connector.Task{Identities: []dsr.Identity{dsrtest.AdaUpper.Proved()}})
+	if err != nil || len(f.Records) > 0 || f.Candidates != 1 {
+		t.Errorf("%d records and %d candidates, want 0 and 1 (%v)", len(f.Records), f.Candidates, err)
+	}
+}
+
 func TestConfiguration(t *testing.T) {
 	good := connector.Config{System: "payments", Secrets: map[string]string{"api_key": "k"}, Now: time.Now}
 	if _, err := stripe.New(good); err != nil {
