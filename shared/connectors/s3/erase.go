@@ -175,7 +175,7 @@ func (d *Driver) uploads(ctx context.Context, t target, each func(key, id string
 			return fault(ctx, err, false)
 		}
 		for _, u := range page.Uploads {
-			key, err := unescape(u.Key)
+			key, err := unescape(page.EncodingType, u.Key)
 			if err != nil {
 				return err
 			}
@@ -186,7 +186,7 @@ func (d *Driver) uploads(ctx context.Context, t target, each func(key, id string
 		if !aws.ToBool(page.IsTruncated) {
 			return nil
 		}
-		key, err := unescape(page.NextKeyMarker)
+		key, err := unescape(page.EncodingType, page.NextKeyMarker)
 		if err != nil {
 			return err
 		}

@@ -101,6 +101,7 @@ func (w *twin) check(ctx context.Context, call string, name *string) error {
 	return nil
 }
 
+// escape is S3's own way: a space becomes +, a slash stays.
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
 
 func (w *twin) ListObjectVersions(ctx context.Context, in *s3.ListObjectVersionsInput, _ ...func(*s3.Options)) (*s3.ListObjectVersionsOutput, error) {
@@ -272,7 +273,7 @@ func (w *twin) ListMultipartUploads(ctx context.Context, in *s3.ListMultipartUpl
 	if err := w.check(ctx, "ListMultipartUploads", in.Bucket); err != nil {
 		return nil, err
 	}
-	out := &s3.ListMultipartUploadsOutput{IsTruncated: aws.Bool(false)}
+	out := &s3.ListMultipartUploadsOutput{IsTruncated: aws.Bool(false), EncodingType: in.EncodingType}
 	for _, u := range w.uploads {
 		after := in.KeyMarker == nil || u.key > *in.KeyMarker || u.key == *in.KeyMarker && u.id > aws.ToString(in.UploadIdMarker)
 		if !strings.HasPrefix(u.key, aws.ToString(in.Prefix)) || !after && !w.stuck {

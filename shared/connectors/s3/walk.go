@@ -94,7 +94,7 @@ func (d *Driver) objects(ctx context.Context, prefix, after string, each func(ob
 		if !aws.ToBool(page.IsTruncated) {
 			break
 		}
-		key, err := unescape(page.NextKeyMarker)
+		key, err := unescape(page.EncodingType, page.NextKeyMarker)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (d *Driver) objects(ctx context.Context, prefix, after string, each func(ob
 func entries(page *s3.ListObjectVersionsOutput, prefix string) ([]object, error) {
 	var all []object
 	add := func(escaped *string, v version) error {
-		key, err := unescape(escaped)
+		key, err := unescape(page.EncodingType, escaped)
 		if err != nil {
 			return err
 		}
@@ -139,7 +139,12 @@ func entries(page *s3.ListObjectVersionsOutput, prefix string) ([]object, error)
 	return all, nil
 }
 
-func unescape(s *string) (string, error) {
+// unescape reads a key of a listing. A store that answers like S3 may ignore the
+// encoding asked for; it then does not name one.
+func unescape(encoding types.EncodingType, s *string) (string, error) {
+	if encoding != types.EncodingTypeUrl {
+		return aws.ToString(s), nil
+	}
 	key, err := url.QueryUnescape(aws.ToString(s))
 	if err != nil {
 		return "", invalid("listing the objects of a person: S3 sent a key that cannot be read")
