@@ -1,0 +1,84 @@
+package stripe_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/connectors/stripe"
+	"github.com/writ-dsr/writ/shared/connectors/stripe/stripefake"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
+)
+
+// journal, box and parts are the runner's surroundings, without a ledger.
+type journal struct{ last dsr.Visit }
+
+func (j *journal) SaveVisit(_ context.Context, v dsr.Visit) error { j.last = v; return nil }
+func (j *journal) BeginErasing(_ context.Context, v dsr.Visit, _ []string, _ time.Time) error {
+	j.last = v
+	return nil
+}
+func (j *journal) Append(context.Context, dsr.Event) error { return nil }
+
+type box struct{}
+
+func (box) Seal(plain []byte, _ string) []byte           { return plain }
+func (box) Open(sealed []byte, _ string) ([]byte, error) { return sealed, nil }
+
+type parts struct{ rows }
+
+func (*parts) Seal(context.Context) error { return nil }
+func (*parts) Next() int                  { return 1 }
+func (*parts) Abort()                     {}
+
+// TestVisits: both visits of a request, as the runner makes them, end done: what
+// the erasure says is kept is what the read-back sees.
+func TestVisits(t *testing.T) {
+	fake := stripefake.New()
+	fake.Seed(dsrtest.Ada)
+	fake.Seed(dsrtest.Ben)
+	d, err := stripe.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var categories []string
+	for category := range d.Categories {
+		categories = append(categories, category)
+	}
+	slices.Sort(categories)
+	j := &journal{}
+	r := connector.Runner{Connector: bind(t, fake, nil), Descriptor: d, Journal: j, Now: time.Now}
+	visit := func(phase dsr.Phase, found connector.Footprint, ops ...dsr.Op) connector.Footprint {
+		t.Helper()
+		answer, err := r.Visit(t.Context(), connector.Errand{
+			Visit:      dsr.Visit{RequestID: "waaaaaaaaaaaaaaaaaaaaaaaaa", System: "payments", Phase: phase, Ops: ops, Categories: categories},
+			Identities: []dsr.Identity{dsrtest.Ada.Proved()}, Located: true, Found: found, Box: box{},
+			Parts: func(int) connector.Parts { return &parts{} },
+		})
+		if err != nil || answer.Status != connector.Done || !j.last.Settled() {
+			t.Fatalf("the %s visit ends %s %s (%v)", phase, answer.Status, answer.Cause, err)
+		}
+		return answer.Found
+	}
+	found := visit(dsr.Gather, connector.Footprint{}, dsr.Locate, dsr.Export)
+	for _, o := range j.last.Outcomes {
+		if o.Kind != dsr.Exported || o.Count == 0 {
+			t.Errorf("gathering ends with %s %s %d", o.Category, o.Kind, o.Count)
+		}
+	}
+	visit(dsr.Act, found, dsr.Erase, dsr.ReadBack)
+	want := map[string]dsr.OutcomeKind{
+		"payment_profile": dsr.Erased, "payment_method": dsr.Erased, "subscription": dsr.Kept, "invoice": dsr.Kept, "charge": dsr.Kept, "checkout_session": dsr.Kept,
+	}
+	if len(j.last.Outcomes) != len(want) {
+		t.Errorf("acting ends with %v", j.last.Outcomes)
+	}
+	for _, o := range j.last.Outcomes {
+		if want[o.Category] != o.Kind {
+			t.Errorf("acting ends with %s %s, want %s", o.Category, o.Kind, want[o.Category])
+		}
+	}
+}
