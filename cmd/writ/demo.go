@@ -50,7 +50,7 @@ func demoCommand() command {
 		name:    "demo",
 		summary: "run one access and one erasure on this machine, as a person would, and keep the form open",
 		setup: func(flags *flag.FlagSet) runner {
-			var d demo
+			d := &demo{}
 			flags.BoolVar(&d.once, "once", false, "end after the two requests; fail if an outcome is wrong")
 			flags.IntVar(&d.port, "port", 8080, "port of the form and the inbox; 0 for a free one")
 			flags.IntVar(&d.awsPort, "aws-port", 0, "port of the emulator of AWS; 0 for a free one")
@@ -60,7 +60,7 @@ func demoCommand() command {
 	}
 }
 
-func (d demo) run(ctx context.Context, c console, args []string) (err error) {
+func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 	if len(args) > 0 {
 		return usage("it takes no arguments")
 	}
@@ -79,7 +79,7 @@ func (d demo) run(ctx context.Context, c console, args []string) (err error) {
 	learners := demoLearners()
 	vendors := demoVendors(learners)
 	s, err := stand.Start(ctx, stand.Options{
-		Company: pack.ID, FrontPort: d.port, AWSPort: d.awsPort, PostgresPort: d.postgresPort,
+		Company: pack.ID, Sender: pack.Contacts.Mail, Officer: pack.Contacts.Mail, FrontPort: d.port, AWSPort: d.awsPort, PostgresPort: d.postgresPort,
 		WaitScale: "0", Learners: learners, Vendors: vendors, Dir: dir, Say: say,
 	})
 	if err != nil {
@@ -92,6 +92,9 @@ func (d demo) run(ctx context.Context, c console, args []string) (err error) {
 	}
 	say("The form is at " + s.Front + "/ and the mails are at " + s.Front + "/inbox")
 	result, err := walk(ctx, s, employees, say)
+	if err != nil {
+		err = errors.Join(err, keepLogs(s))
+	}
 	if perr := c.print(result, result.write); perr != nil {
 		return errors.Join(err, perr)
 	}
@@ -104,6 +107,17 @@ func (d demo) run(ctx context.Context, c console, args []string) (err error) {
 	say("Ask for yourself at " + s.Front + "/ as one of docs/demo.md, read the mails at " + s.Front + "/inbox. Ctrl-C ends everything.")
 	<-ctx.Done()
 	return err
+}
+
+// keepLogs saves what the functions logged, for whoever looks for the cause.
+func keepLogs(s *stand.Stand) error {
+	f, err := os.Create(filepath.Join(s.Dir, "functions.log"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return errors.Join(s.Logs(ctx, f), f.Close())
 }
 
 func writeEndpoints(path string, s *stand.Stand) error {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,12 +130,17 @@ func (e *emulator) config() aws.Config {
 	}
 }
 
-// lastWords is the last line of a log, to end an error's sentence with.
+// lastWords is the last line of a log that tells a cause, to end an error's
+// sentence with: make, go run and cdk add that something failed.
 func lastWords(path string) string {
 	raw, err := os.ReadFile(path)
-	if err != nil || len(raw) == 0 {
+	if err != nil {
 		return ""
 	}
-	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
-	return "; its last words: " + lines[len(lines)-1]
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(string(raw)), "\n")) {
+		if line != "" && !strings.HasPrefix(line, "make") && !strings.HasPrefix(line, "exit status") && !strings.HasSuffix(line, "exited with error 1") {
+			return "; its last words: " + strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
