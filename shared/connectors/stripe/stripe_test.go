@@ -194,6 +194,11 @@ func TestSessionOnAStrangersAccountIsACandidate(t *testing.T) {
 	if len(job.Footprint.Records) > 0 || job.Footprint.Candidates != 1 {
 		t.Errorf("%d records and %d candidates, want 0 and 1", len(job.Footprint.Records), job.Footprint.Candidates)
 	}
+	own := fake.AddGuest(dsrtest.Ada)
+	beside, out := task(t, c, "k"), &rows{}
+	if _, err := c.Export(t.Context(), beside, out); err != nil || len(out.all["checkout_session"]) != 1 || out.all["checkout_session"][0]["id"] != own || beside.Footprint.Counts["checkout_session"] != 1 {
+		t.Errorf("beside a checkout of her own, %d are exported and %d counted, want 1 (%v)", len(out.all["checkout_session"]), beside.Footprint.Counts["checkout_session"], err)
+	}
 	before := string(fake.Snapshot())
 	if _, err := c.Erase(t.Context(), job); err != nil || string(fake.Snapshot()) != before {
 		t.Errorf("erasing changed the store (%v)", err)
