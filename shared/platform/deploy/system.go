@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -40,7 +38,7 @@ func (d *Deployment) Bind() (Bound, error) {
 
 // Secrets are the deployment's secret parameters.
 func (d *Deployment) Secrets() *secrets.Store {
-	return secrets.New(ssm.NewFromConfig(d.AWS), d.Company, Now)
+	return secrets.New(ssm.NewFromConfig(d.AWS), Now)
 }
 
 // Config reads the system's secrets and makes the driver's configuration. It is
@@ -48,12 +46,16 @@ func (d *Deployment) Secrets() *secrets.Store {
 // five minutes. A secret that is missing is Unauthorized: a person must store
 // it; a parameter store that does not answer is Unavailable.
 func (d *Deployment) Config(ctx context.Context, b Bound, store *secrets.Store) (connector.Config, error) {
-	values, err := store.All(ctx, b.System.ID, slices.Sorted(maps.Keys(b.Descriptor.Secrets)))
-	if errors.Is(err, secrets.ErrMissing) {
-		return connector.Config{}, &connector.Error{Kind: connector.Unauthorized, Err: err}
-	}
-	if err != nil {
-		return connector.Config{}, &connector.Error{Kind: connector.Unavailable, Err: err}
+	values := map[string]string{}
+	for name := range b.Descriptor.Secrets {
+		value, err := store.Get(ctx, "/writ/"+d.Company+"/"+b.System.ID+"/"+name)
+		if errors.Is(err, secrets.ErrMissing) {
+			return connector.Config{}, &connector.Error{Kind: connector.Unauthorized, Err: err}
+		}
+		if err != nil {
+			return connector.Config{}, &connector.Error{Kind: connector.Unavailable, Err: err}
+		}
+		values[name] = value
 	}
 	return connector.Config{
 		System: b.System.ID, BaseURL: d.BaseURL(b.System.ID), Secrets: values, Settings: b.System.Settings, Mapping: b.System.Raw, Emulator: d.Emulator, Now: Now,
