@@ -66,12 +66,12 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 
 	invoked, names := machineParts(functions, systems)
 	names["FanoutTaskFnPrefix"] = st.FunctionName("fanout-")
-	machine := st.Machine(in.definition, names, invoked)
+	st.Machine(in.definition, names, invoked)
 	st.intake.Connect(scope, functions)
-	st.Rules(machine.ARN, functions["sweep"], functions["notify-bounce"])
+	st.Rules(functions["sweep"], functions["notify-bounce"])
 	all := slices.Concat(slices.SortedFunc(maps.Values(functions), byName), systems)
-	st.Alarms(in.settings.company, in.settings.alarm, st.intake, machine, all)
-	st.outputs(machine)
+	st.Alarms(in.settings.company, in.settings.alarm, all)
+	st.outputs()
 	return scope.Ref, k.Err()
 }
 
@@ -254,10 +254,10 @@ func (st *stack) statements(g grant) []constructs.Statement {
 }
 
 // outputs are the names that tests, the command and people need.
-func (st *stack) outputs(machine constructs.Machine) {
+func (st *stack) outputs() {
 	st.Output("FormUrl", st.url())
 	st.Output("RestApiId", st.Text(st.intake.API, "restApiId"))
-	st.Output("MachineArn", machine.ARN)
+	st.Output("MachineArn", st.MachineARN())
 	st.Output("Bucket", st.Text(st.data.Bucket, "bucketName"))
 	for _, t := range constructs.Tables() {
 		st.Output("Table"+string(t), st.Text(st.data.Tables[t], "tableName"))

@@ -33,7 +33,6 @@ type Workshop struct {
 type Function struct {
 	Name string // as the machine and the alarms name it
 	Ref  jsii.Ref
-	Role jsii.Ref
 	ARN  string
 }
 
@@ -88,7 +87,7 @@ func (w Workshop) Function(sp Spec) Function {
 	if len(sp.Subnets) > 0 {
 		w.K.Invoke(w.child(ref), "addPropertyOverride", "VpcConfig", jsii.Map{"SubnetIds": sp.Subnets, "SecurityGroupIds": sp.Groups})
 	}
-	return Function{Name: name, Ref: ref, Role: role, ARN: w.Text(ref, "functionArn")}
+	return Function{Name: name, Ref: ref, ARN: w.Text(ref, "functionArn")}
 }
 
 // child is the CloudFormation resource behind a construct.

@@ -17,18 +17,18 @@ const (
 	burst           = 40
 )
 
-// Route leads a path of the API to a function.
-type Route struct {
+// route leads a path of the API to a function.
+type route struct {
 	Path    string // "" for the root, "desk/{proxy+}" for all below
 	Methods []string
 	To      string // name of the function's folder
 	Signed  bool   // asks for an AWS signature: the desk
 }
 
-// Routes are the public paths, and the desk's.
-func Routes() []Route {
+// routes are the public paths, and the desk's.
+func routes() []route {
 	page := []string{"GET", "POST"}
-	return []Route{
+	return []route{
 		{Path: "", Methods: page, To: "intake-form"},
 		{Path: "confirm", Methods: page, To: "verify-answer"},
 		{Path: "not-me", Methods: page, To: "verify-answer"},
@@ -39,9 +39,9 @@ func Routes() []Route {
 	}
 }
 
-// AccessLog is one line of the access log. It has no path, query or address:
+// accessLog is one line of the access log. It has no path, query or address:
 // links carry tokens, and addresses are personal data.
-func AccessLog() string {
+func accessLog() string {
 	line, _ := json.Marshal(map[string]string{
 		"requestId":  "$context.requestId",
 		"at":         "$context.requestTimeEpoch",
@@ -63,7 +63,7 @@ type Intake struct {
 // NewIntake declares the API without routes, whose id the functions need.
 func NewIntake(s Scope, stack string) Intake {
 	logs := s.LogGroup("LogsApi", "/aws/apigateway/"+stack)
-	format := s.K.InvokeStatic(lib+"aws_apigateway.AccessLogFormat", "custom", AccessLog()).Ref()
+	format := s.K.InvokeStatic(lib+"aws_apigateway.AccessLogFormat", "custom", accessLog()).Ref()
 	api := s.New("aws_apigateway.RestApi", "Api", jsii.Map{
 		"restApiName":           stack,
 		"description":           "Writ: the form, the pages of a request and the desk",
@@ -92,7 +92,7 @@ func (in Intake) BaseURL(s Scope) string {
 
 // Connect declares the routes.
 func (in Intake) Connect(s Scope, to map[string]Function) {
-	for _, r := range Routes() {
+	for _, r := range routes() {
 		at := s.K.Get(in.API, "root").Ref()
 		if r.Path != "" {
 			for _, part := range strings.Split(r.Path, "/") {

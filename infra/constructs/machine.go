@@ -4,14 +4,8 @@ import (
 	"github.com/writ-dsr/writ/infra/jsii"
 )
 
-// Machine is the state machine of a request.
-type Machine struct {
-	Name string
-	Ref  jsii.Ref
-	ARN  string // written out, so that functions the machine invokes may hold it
-}
-
-// MachineARN is the ARN of the machine before the machine is declared.
+// MachineARN is the ARN of the machine, written out, so that functions which the
+// machine invokes may hold it.
 func (w Workshop) MachineARN() string { return w.ARN("states", "stateMachine:"+w.machineName()) }
 
 func (w Workshop) machineName() string { return w.Stack + "-request" }
@@ -24,14 +18,14 @@ func (w Workshop) ExecutionsARN() string {
 // Machine declares the machine from its definition. CDK grants nothing for what
 // a definition names, so the role gets exactly the functions given. The log
 // holds no data of a state, only that it was entered and left.
-func (w Workshop) Machine(definition []byte, names map[string]string, invokes []Function) Machine {
+func (w Workshop) Machine(definition []byte, names map[string]string, invokes []Function) {
 	arns := make([]string, len(invokes))
 	for i, f := range invokes {
 		arns[i] = f.ARN
 	}
 	role := w.Role("RoleMachine", "states.amazonaws.com", []Statement{{Actions: []string{"lambda:InvokeFunction"}, Resources: arns}})
 	logs := w.LogGroup("LogsMachine", "/aws/vendedlogs/states/"+w.machineName())
-	ref := w.New("aws_stepfunctions.StateMachine", "Machine", jsii.Map{
+	w.New("aws_stepfunctions.StateMachine", "Machine", jsii.Map{
 		"stateMachineName":        w.machineName(),
 		"definitionBody":          w.K.InvokeStatic(lib+"aws_stepfunctions.DefinitionBody", "fromString", string(definition)).Ref(),
 		"definitionSubstitutions": names,
@@ -43,5 +37,4 @@ func (w Workshop) Machine(definition []byte, names map[string]string, invokes []
 			"includeExecutionData": false,
 		},
 	})
-	return Machine{Name: w.machineName(), Ref: ref, ARN: w.MachineARN()}
 }

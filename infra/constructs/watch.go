@@ -6,8 +6,9 @@ import (
 	"github.com/writ-dsr/writ/infra/jsii"
 )
 
-// Namespace is where the functions' own metrics go.
-const Namespace = "Writ"
+// namespace is where the functions' own metrics go, with the company as their
+// only dimension.
+const namespace = "Writ"
 
 // Mail declares the configuration set by which the mail service reports on the
 // mails of this stack alone, and returns its name.
@@ -28,7 +29,7 @@ func (w Workshop) Mail() string {
 
 // Rules declares what runs without a person: the hour, an execution that no
 // Catch saw end, and a report of the mail service.
-func (w Workshop) Rules(machine string, sweep, bounce Function) {
+func (w Workshop) Rules(sweep, bounce Function) {
 	w.rule("Hourly", "Writ: reminders, expiry, re-checks, reconciliation", sweep, jsii.Map{
 		"schedule": w.K.InvokeStatic(lib+"aws_events.Schedule", "rate", w.K.InvokeStatic(lib+"Duration", "hours", 1).Ref()).Ref(),
 	})
@@ -36,7 +37,7 @@ func (w Workshop) Rules(machine string, sweep, bounce Function) {
 		"eventPattern": jsii.Map{
 			"source":     []any{"aws.states"},
 			"detailType": []any{"Step Functions Execution Status Change"},
-			"detail":     jsii.Map{"status": []any{"FAILED", "TIMED_OUT", "ABORTED"}, "stateMachineArn": []any{machine}},
+			"detail":     jsii.Map{"status": []any{"FAILED", "TIMED_OUT", "ABORTED"}, "stateMachineArn": []any{w.MachineARN()}},
 		},
 	})
 	w.rule("MailReports", "Writ: bounces, complaints and deliveries of this stack's mails", bounce, jsii.Map{
@@ -58,7 +59,7 @@ func (w Workshop) rule(id, description string, to Function, props jsii.Map) {
 // API's own errors, requests that need a person and requests nearly due. The
 // topic mails the address, if there is one. Each alarm watches one metric, for
 // emulators know no metric math and a sum costs as much.
-func (w Workshop) Alarms(company, address string, in Intake, machine Machine, functions []Function) {
+func (w Workshop) Alarms(company, address string, functions []Function) {
 	topic := w.New("aws_sns.Topic", "Alarms", jsii.Map{"topicName": w.FunctionName("alarms"), "enforceSSL": true})
 	// A topic with a policy of its own has lost the one by which alarms reach it.
 	w.K.Invoke(topic, "addToResourcePolicy", w.K.InvokeStatic(lib+"aws_iam.PolicyStatement", "fromJson", jsii.Map{
@@ -80,19 +81,19 @@ func (w Workshop) Alarms(company, address string, in Intake, machine Machine, fu
 	}
 	for _, end := range []string{"Failed", "TimedOut"} {
 		w.alarm("Runs"+end, "a run ended without an answer; the sweep starts a new one or gives the request an owner", 1, notify,
-			w.metric("AWS/States", "Executions"+end, 300, jsii.Map{"StateMachineArn": machine.ARN}))
+			w.metric("AWS/States", "Executions"+end, 300, jsii.Map{"StateMachineArn": w.MachineARN()}))
 	}
 	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
 		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
 	w.alarm("NeedsAttention", "a request needs its owner; writ requests list shows it", 1, notify,
-		w.metric(Namespace, "needs_attention", 3600, jsii.Map{"company": company}))
+		w.metric(namespace, "needs_attention", 3600, jsii.Map{"company": company}))
 	w.alarm("DueSoon", "a request is nearly due and still open; writ requests list shows it", 1, notify,
-		w.metric(Namespace, "due_soon", 3600, jsii.Map{"company": company}))
+		w.metric(namespace, "due_soon", 3600, jsii.Map{"company": company}))
 }
 
-func (w Workshop) metric(namespace, name string, seconds int, dimensions jsii.Map) jsii.Ref {
+func (w Workshop) metric(from, name string, seconds int, dimensions jsii.Map) jsii.Ref {
 	return w.K.Create(lib+"aws_cloudwatch.Metric", jsii.Map{
-		"namespace": namespace, "metricName": name, "statistic": "Sum", "period": w.seconds(seconds), "dimensionsMap": dimensions,
+		"namespace": from, "metricName": name, "statistic": "Sum", "period": w.seconds(seconds), "dimensionsMap": dimensions,
 	})
 }
 
