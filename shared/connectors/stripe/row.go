@@ -11,11 +11,9 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 )
 
-// The closed words for why a value is withheld from an export.
-const (
-	otherPerson   = "other_person"   // it is somebody else's (GDPR Art. 15(4))
-	forbiddenKind = "forbidden_kind" // card number, card code, password or government id
-)
+// otherPerson is the closed word for why a value is withheld from an export: it
+// is somebody else's (GDPR Art. 15(4)).
+const otherPerson = "other_person"
 
 // shape is what an export takes of one category's objects: an allow-list, so
 // that a field Stripe adds one day does not leave before somebody has looked
@@ -101,16 +99,15 @@ type person struct {
 
 // row cuts an object to its shape and withholds what is not the person's to
 // see. Keys are sorted: the same object is the same bytes. withheld counts the
-// values by reason.
-func (p person) row(category string, raw json.RawMessage) (row json.RawMessage, withheld map[string]int, err error) {
+// values of other people.
+func (p person) row(category string, raw json.RawMessage) (row json.RawMessage, withheld int, err error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
 	var o map[string]any
 	if err := dec.Decode(&o); err != nil {
-		return nil, nil, err
+		return nil, 0, err
 	}
 	s := shapes[category]
-	withheld = map[string]int{}
 	cut, _ := take(o, paths(s.fields)).(map[string]any)
 	for _, c := range s.contacts {
 		if p.is(text(cut, c.email), text(cut, c.name)) {
@@ -121,10 +118,10 @@ func (p person) row(category string, raw json.RawMessage) (row json.RawMessage, 
 				cut[field] = "[another person's data]"
 			}
 		}
-		withheld[otherPerson]++
+		withheld++
 	}
-	clean, err := json.Marshal(p.clean("", cut, withheld))
-	return clean, withheld, err
+	row, err = json.Marshal(p.clean(cut, &withheld))
+	return row, withheld, err
 }
 
 // is reports whether contact details are the person's: by the address where
@@ -197,77 +194,34 @@ func text(o map[string]any, path string) string {
 	return s
 }
 
-// clean goes through every text of a row: whole values by the name of their
-// field, parts of them by their form.
-func (p person) clean(field string, v any, withheld map[string]int) any {
+// addressInText is what may be a mail address inside a text.
+var addressInText = regexp.MustCompile(`[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;:]+`)
+
+// clean takes other people's addresses out of every text of a row.
+func (p person) clean(v any, withheld *int) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, inner := range v {
-			v[key] = p.clean(key, inner, withheld)
+			v[key] = p.clean(inner, withheld)
 		}
 	case []any:
 		for i, inner := range v {
-			v[i] = p.clean(field, inner, withheld)
+			v[i] = p.clean(inner, withheld)
 		}
 	case string:
-		return p.cleanText(field, v, withheld)
+		return addressInText.ReplaceAllStringFunc(v, func(hit string) string {
+			if p.is(strings.TrimRight(hit, ".!?"), "") {
+				return hit
+			}
+			*withheld++
+			return "[another person's address]"
+		})
 	}
 	return v
 }
 
-var (
-	secretField = regexp.MustCompile(`(?i)passw|passphrase|secret|^pin$|cvv|cvc|card_?(number|code)|ssn|social_?security|passport|national_?id|id_?(number|card)|tax_?id|licen[cs]e_?n`)
-	cardNumber  = regexp.MustCompile(`(^|[^\w+])(\d(?:[ -]?\d){12,18})($|\W)`)
-	socialID    = regexp.MustCompile(`\b\d{3}-\d{2}-\d{4}\b`)
-	address     = regexp.MustCompile(`[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;:]+`)
-)
-
-func (p person) cleanText(field, s string, withheld map[string]int) string {
-	if s == "" || field == "id" {
-		return s
-	}
-	if secretField.MatchString(field) {
-		withheld[forbiddenKind]++
-		return "[withheld]"
-	}
-	s = cardNumber.ReplaceAllStringFunc(s, func(hit string) string {
-		parts := cardNumber.FindStringSubmatch(hit)
-		if !luhn(parts[2]) {
-			return hit
-		}
-		withheld[forbiddenKind]++
-		return parts[1] + "[withheld]" + parts[3]
-	})
-	s = socialID.ReplaceAllStringFunc(s, func(string) string {
-		withheld[forbiddenKind]++
-		return "[withheld]"
-	})
-	return address.ReplaceAllStringFunc(s, func(hit string) string {
-		if p.is(strings.TrimRight(hit, ".!?"), "") {
-			return hit
-		}
-		withheld[otherPerson]++
-		return "[another person's address]"
-	})
-}
-
-// luhn reports whether the digits of s end in the check digit of ISO/IEC 7812-1.
-func luhn(s string) bool {
-	sum, double := 0, false
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] < '0' || s[i] > '9' {
-			continue
-		}
-		n := int(s[i] - '0')
-		if double {
-			if n *= 2; n > 9 {
-				n -= 9
-			}
-		}
-		sum, double = sum+n, !double
-	}
-	return sum%10 == 0
-}
+// withheldOf is the key of a tally that counts a category's withheld values.
+func withheldOf(category string) string { return category + " " + otherPerson }
 
 // exported are the outcomes of an export from its tally, in a fixed order.
 func exported(tally map[string]int) []dsr.Outcome {
@@ -276,10 +230,8 @@ func exported(tally map[string]int) []dsr.Outcome {
 		if n := tally[category]; n > 0 {
 			all = append(all, dsr.Outcome{Category: category, Kind: dsr.Exported, Count: n})
 		}
-		for _, reason := range []string{otherPerson, forbiddenKind} {
-			if n := tally[category+" "+reason]; n > 0 {
-				all = append(all, dsr.Outcome{Category: category, Kind: dsr.Refused, Count: n, Reason: reason})
-			}
+		if n := tally[withheldOf(category)]; n > 0 {
+			all = append(all, dsr.Outcome{Category: category, Kind: dsr.Refused, Count: n, Reason: otherPerson})
 		}
 	}
 	return all

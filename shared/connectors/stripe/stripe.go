@@ -114,6 +114,7 @@ func (d driver) Export(ctx context.Context, t connector.Task, to connector.Sink)
 	if err != nil {
 		return connector.Receipt{}, err
 	}
+	to = connector.Screened(to)
 	who := person{emails: t.Emails()}
 	write := func(category string, o object) error {
 		row, withheld, err := who.row(category, o.Raw)
@@ -124,9 +125,7 @@ func (d driver) Export(ctx context.Context, t connector.Task, to connector.Sink)
 			return err
 		}
 		w.Tally[category]++
-		for reason, n := range withheld {
-			w.Tally[category+" "+reason] += n
-		}
+		w.Tally[withheldOf(category)] += withheld
 		return nil
 	}
 	deleted := map[string]bool{}

@@ -235,8 +235,8 @@ func TestOtherPeopleAreMasked(t *testing.T) {
 			t.Errorf("%s: %d values of others withheld, want %d", category, got, want)
 		}
 	}
-	if got := outcome(receipt, "payment_profile", dsr.Refused, "forbidden_kind"); got != 1 {
-		t.Errorf("%d card numbers withheld, want 1", got)
+	if strings.Contains(text, "4242-4242") || !strings.Contains(text, "[withheld: card number]") {
+		t.Error("a card number left")
 	}
 	for _, own := range []string{dsrtest.Ada.Name, dsrtest.Ada.Phone, dsrtest.Ada.City, "not " + dsrtest.Ada.Email + ".", "1234567890123456"} {
 		if !strings.Contains(text, own) {
