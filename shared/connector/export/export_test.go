@@ -277,10 +277,14 @@ func TestColumnsAreBounded(t *testing.T) {
 	for n := range export.MaxColumns + 5 {
 		put(t, w, item{category: "a", source: "s", row: fmt.Sprintf(`{"k%d":1}`, n)})
 	}
+	put(t, w, item{category: "a", source: "long", row: `{"` + strings.Repeat("k", 1001) + `":1,"a\"b":2}`})
 	seal(t, w)
 	parts, err := export.Read(context.Background(), &m, prefix)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if g := parts[0].Groups[1]; len(g.Columns) != 1 || g.Columns[0] != `a"b` || !g.Uncolumn {
+		t.Errorf("columns are %q, beyond %v", g.Columns, g.Uncolumn)
 	}
 	if g := parts[0].Groups[0]; len(g.Columns) != export.MaxColumns || !g.Uncolumn || g.Rows != export.MaxColumns+5 {
 		t.Errorf("%d columns, beyond %v, %d rows", len(g.Columns), g.Uncolumn, g.Rows)

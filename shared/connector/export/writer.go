@@ -26,6 +26,7 @@ import (
 const (
 	MaxRow     = 16 << 20 // bytes of one row
 	MaxColumns = 500      // of one category and source; further keys are in the JSON only
+	maxColumn  = 1000     // bytes of a key that can be a column
 	spill      = 1 << 20  // bytes of a group kept in memory before its object is opened
 	maxMasks   = 200      // fields counted by name; the rest is counted together
 	maxGroups  = 100      // of one part: object names have two digits, and each open one costs memory
@@ -314,7 +315,7 @@ func (g *group) columns(row string) {
 		if g.seen[k.Str] {
 			return true
 		}
-		if len(g.Columns) == MaxColumns {
+		if len(g.Columns) == MaxColumns || len(k.Str) > maxColumn {
 			g.Uncolumn = true
 			return true
 		}

@@ -136,7 +136,8 @@ type builder struct {
 	number   int     // of the volume, from 1
 	sets     []*set
 	manifest Manifest
-	sample   int // bytes of rows kept for the page
+	sample   int    // bytes of rows kept for the page
+	buf      []byte // for copying files
 	result   Result
 }
 

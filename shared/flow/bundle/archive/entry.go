@@ -190,7 +190,10 @@ func (b *builder) writeFile(s *set, f file, base string) error {
 	var end string
 	var packed bool
 	sum, size, number := sha256.New(), int64(0), 0
-	buf := make([]byte, 256<<10)
+	if b.buf == nil {
+		b.buf = make([]byte, 256<<10)
+	}
+	buf := b.buf
 	var p *piece
 	finish := func() error {
 		e, err := p.end()
