@@ -197,12 +197,16 @@ func text(o map[string]any, path string) string {
 // addressInText is what may be a mail address inside a text.
 var addressInText = regexp.MustCompile(`[^\s<>()\[\]"',;:]+@[^\s<>()\[\]"',;:]+`)
 
-// clean takes other people's addresses out of every text of a row.
+// clean takes other people's addresses out of every text of a row; what stands
+// under such an address goes with it.
 func (p person) clean(v any, withheld *int) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for key, inner := range v {
 			v[key] = p.clean(inner, withheld)
+			if p.clean(key, withheld) != key {
+				delete(v, key)
+			}
 		}
 	case []any:
 		for i, inner := range v {
