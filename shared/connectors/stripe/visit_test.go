@@ -82,3 +82,19 @@ func TestVisits(t *testing.T) {
 		}
 	}
 }
+
+// TestReadBackFindsWhatCameLater: a customer made after the look is still hers.
+func TestReadBackFindsWhatCameLater(t *testing.T) {
+	fake := stripefake.New()
+	fake.AddCustomer(dsrtest.Ada)
+	c := bind(t, fake, nil)
+	job := task(t, c, "k")
+	fake.AddCustomer(dsrtest.Ada)
+	r, err := c.Erase(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := c.ReadBack(t.Context(), job, r); err != nil || seen.Remaining["payment_profile"] != 1 {
+		t.Errorf("%v remain, want one payment_profile (%v)", seen.Remaining, err)
+	}
+}
