@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
@@ -109,6 +110,15 @@ func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
+	if in.Phase == dsr.Act {
+		ready, err := t.mayAct(ctx, r)
+		if err != nil {
+			return Output{}, err
+		}
+		if !ready {
+			return out, deferVisit(ctx, t.Ledger, v, t.Now())
+		}
+	}
 	answer, err := t.visit(ctx, d, v)
 	// Near the due date, and after a partial answer, nobody waits for a vendor:
 	// the visit was tried, and the sweep comes back to it.
@@ -131,6 +141,26 @@ func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
 		out.WaitSeconds = int((wait + time.Second - 1) / time.Second)
 	}
 	return out, nil
+}
+
+// mayAct reports whether this system may be acted upon: its own gathering has
+// ended; for a system of record, whose rows are the keys to the others, every
+// system's has; and where a copy was asked too, it is built and mailed. What may
+// not be acted upon yet is deferred, never erased first.
+func (t *Task) mayAct(ctx context.Context, r ledger.Request) (bool, error) {
+	visits, err := t.Ledger.Visits(ctx, r.ID)
+	if err != nil {
+		return false, fmt.Errorf("reading the visits of request %s: %w", r.ID, err)
+	}
+	for _, v := range visits {
+		if v.Phase == dsr.Gather && !v.Settled() && (v.System == t.System.ID || t.System.SystemOfRecord && !v.Manual) {
+			return false, nil
+		}
+	}
+	if !slices.Contains(r.Rights, dsr.Access) {
+		return true, nil
+	}
+	return r.Bundle != nil && !r.Bundle.DeliveredAt.IsZero(), nil
 }
 
 // deferTask takes the visit again, which its runner gave up, and leaves it open

@@ -47,7 +47,7 @@ func lead(r ledger.Request, visits []dsr.Visit, v dsr.Verdict) string {
 
 // told groups the outcomes as the person needs them: what was erased, what is
 // kept and why, what could not be confirmed.
-func (s *Subject) told(visits []dsr.Visit) []mail.Part {
+func (s *Subject) told(country string, visits []dsr.Visit) []mail.Part {
 	groups := []struct {
 		heading string
 		kinds   []dsr.OutcomeKind
@@ -61,7 +61,7 @@ func (s *Subject) told(visits []dsr.Visit) []mail.Part {
 	}
 	var parts []mail.Part
 	for _, g := range groups {
-		if t := s.table(visits, g.kinds...); t != nil {
+		if t := s.table(country, visits, g.kinds...); t != nil {
 			parts = append(parts, mail.Part{Heading: g.heading, Table: t})
 		}
 	}
@@ -69,14 +69,14 @@ func (s *Subject) told(visits []dsr.Visit) []mail.Part {
 }
 
 // table lists outcomes by system and category; without kinds, all of them.
-func (s *Subject) table(visits []dsr.Visit, kinds ...dsr.OutcomeKind) *mail.Table {
+func (s *Subject) table(country string, visits []dsr.Visit, kinds ...dsr.OutcomeKind) *mail.Table {
 	t := &mail.Table{Head: []string{"System", "Data", "Result"}}
 	for _, v := range visits {
 		for _, o := range v.Outcomes {
 			if len(kinds) > 0 && !slices.Contains(kinds, o.Kind) {
 				continue
 			}
-			t.Rows = append(t.Rows, []string{s.system(v.System), s.category(o.Category), s.Result(v.System, o)})
+			t.Rows = append(t.Rows, []string{s.system(v.System), s.category(o.Category), s.Result(country, v.System, o)})
 		}
 	}
 	if len(t.Rows) == 0 {
@@ -105,8 +105,8 @@ func (s *Subject) category(id string) string {
 	return id
 }
 
-// Result says one outcome in plain words.
-func (s *Subject) Result(system string, o dsr.Outcome) string {
+// Result says one outcome in plain words to a person who lives in country.
+func (s *Subject) Result(country, system string, o dsr.Outcome) string {
 	switch o.Kind {
 	case dsr.Exported:
 		return "in your copy: " + records(o.Count)
@@ -127,6 +127,9 @@ func (s *Subject) Result(system string, o dsr.Outcome) string {
 		}
 		return "kept until " + human(o.Until)
 	case dsr.Kept:
+		if open, ok := s.Company.Undecided(o.Category, country); ok && open.Plain != "" {
+			return "still held, " + records(o.Count) + ": " + open.Plain
+		}
 		reason := ""
 		if sys, ok := s.Company.System(system); ok {
 			reason = s.Keeps(sys.Connector, o.Rule)

@@ -62,7 +62,7 @@ func (u *Uploads) Count(ctx context.Context, id dsr.RequestID, task string) (int
 // Take copies the files into the export of the system. It writes the same part
 // again when it is called again.
 func (u *Uploads) Take(ctx context.Context, id dsr.RequestID, system, task, category string) (int, error) {
-	w := export.NewWriter(u.store, "exports/"+string(id)+"/"+system, 0)
+	w := export.NewWriter(u.store, export.Uploads("exports/"+string(id)+"/"+system), 0)
 	n := 0
 	for key, err := range u.store.List(ctx, folder(id, task)) {
 		if err != nil {
