@@ -123,8 +123,8 @@ func (s *session) carryOut(ctx context.Context, group []name, expected map[strin
 	for _, n := range group {
 		for _, c := range s.changes(n) {
 			w := fmt.Sprintf("w%d", len(parts))
-			parts = append(parts, fmt.Sprintf("%s AS (%s RETURNING 1)", w, s.statement(q, c)))
-			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM %s)", w))
+			parts = append(parts, fmt.Sprintf("%s AS (%s)", w, s.statement(q, c)))
+			counts = append(counts, fmt.Sprintf("(SELECT count(*) FROM %s WHERE done)", w))
 			changes = append(changes, c)
 		}
 	}
@@ -147,22 +147,24 @@ func (s *session) carryOut(ctx context.Context, group []name, expected map[strin
 	}
 	for _, c := range changes {
 		if left := expected[c.entry.label]; left > 0 {
-			return invalid(s.op, "erasing from %s: the database left %d rows of table %s as they were; look for a trigger or a rule that stops the change", names(group), left, c.entry.label)
+			return invalid(s.op, "erasing from %s: the database left %d rows of table %s as they were; look for a trigger that stops or alters the change", names(group), left, c.entry.label)
 		}
 	}
 	return nil
 }
 
-// statement deletes or overwrites the rows of one change.
+// statement deletes or overwrites the rows of one change. A row is done when
+// it is gone or, whatever a trigger made of it, holds every new value.
 func (s *session) statement(q *query, c change) string {
 	if c.by == nil {
-		return fmt.Sprintf("DELETE FROM %s AS t WHERE %s", c.entry.name.sql(), c.due(s, q))
+		return fmt.Sprintf("DELETE FROM %s AS t WHERE %s RETURNING TRUE AS done", c.entry.name.sql(), c.due(s, q))
 	}
 	var sets []string
 	for _, o := range c.by {
 		sets = append(sets, quote(o.column)+" = "+s.value(q, c.entry, o))
 	}
-	return fmt.Sprintf("UPDATE %s AS t SET %s WHERE %s", c.entry.name.sql(), strings.Join(sets, ", "), c.due(s, q))
+	return fmt.Sprintf("UPDATE %s AS t SET %s WHERE %s RETURNING %s AS done",
+		c.entry.name.sql(), strings.Join(sets, ", "), c.due(s, q), s.replaced(q, c.entry, c.by))
 }
 
 func names(group []name) string {

@@ -183,7 +183,6 @@ action = "delete"
 			At   string          `json:"at"`
 			N    json.Number     `json:"n"`
 			Raw  string          `json:"raw"`
-			Odd  string          `json:"od\"d name"`
 		}
 		if err := json.Unmarshal([]byte(row), &got); err != nil {
 			t.Fatalf("row %d is no JSON: %v", i, err)
@@ -192,6 +191,7 @@ action = "delete"
 		equal(t, "at", got.At, "2026-03-29T01:30:00+00:00")
 		equal(t, "n", got.N.String(), "12345678901234567890.10")
 		equal(t, "raw", got.Raw, `\xdeadbeef`)
+		equal(t, "a name with a quote", strings.Contains(row, `"od\"d name":"odd"`), true)
 		var doc map[string][]int
 		if err := json.Unmarshal(got.Doc, &doc); err != nil || len(doc["a"]) != 2 {
 			t.Errorf("row %d: the document changed: %s", i, got.Doc)

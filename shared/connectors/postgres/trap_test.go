@@ -87,6 +87,8 @@ func TestEraseRefusesBeforeAnythingChanges(t *testing.T) {
 			things(`action = "delete"`) + membersWith(`action = "delete"`), []string{"things", "inherit"}},
 		"a trigger that hides": {`CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE members SET age = 0 WHERE id = OLD.id; RETURN NULL; END $$;
 			CREATE TRIGGER hide BEFORE DELETE ON members FOR EACH ROW EXECUTE FUNCTION hide()`, membersWith(`action = "delete"`), []string{"left 1 rows of table members", "trigger"}},
+		"a trigger that puts the value back": {`CREATE FUNCTION back() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := OLD.name; RETURN NEW; END $$;
+			CREATE TRIGGER back BEFORE UPDATE ON members FOR EACH ROW EXECUTE FUNCTION back()`, membersWith(anonymise + `name = "nobody's" }`), []string{"left 1 rows of table members", "trigger"}},
 		"a rule that hides": {"CREATE RULE hide AS ON DELETE TO members DO INSTEAD NOTHING", membersWith(`action = "delete"`), []string{"members"}},
 		"a trigger that quotes the row": {`CREATE FUNCTION quote() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no: %', OLD.email USING DETAIL = OLD.email; END $$;
 			CREATE TRIGGER quote BEFORE DELETE ON members FOR EACH ROW EXECUTE FUNCTION quote()`, membersWith(`action = "delete"`), []string{"members", "SQLSTATE P0001"}},
