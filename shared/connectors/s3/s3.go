@@ -179,16 +179,3 @@ func (p place) target(value string) (target, error) {
 // recordKind of the footprint's one record for each target: its ID is the
 // identifier.
 const recordKind = "owner"
-
-// targets are those that the footprint names.
-func (d *Driver) targets(f connector.Footprint) ([]target, error) {
-	var all []target
-	for _, value := range f.IDs(recordKind) {
-		t, err := d.place.target(value)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, t)
-	}
-	return all, nil
-}
