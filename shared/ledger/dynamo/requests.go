@@ -74,6 +74,9 @@ func (s *Store) CreateRequest(ctx context.Context, r ledger.Request, subject led
 		{Put: newItem(s.tables.Subjects, subjectIt, "pk")},
 		{Put: newItem(s.tables.Events, eventIt, "chain")},
 	})
+	if err == nil {
+		s.rememberHead(link)
+	}
 	if errors.As(err, new(canceled)) {
 		err = ledger.ErrExists
 	}

@@ -14,7 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dynamo"
 	"github.com/writ-dsr/writ/shared/ledger/dynamo/dynamotest"
@@ -62,6 +64,14 @@ func (w *wire) during(lose int, f func()) []string {
 // open returns the ledger on fresh tables of the emulator.
 func open(t *testing.T) (*dynamo.Store, *wire) {
 	t.Helper()
+	client, tables, w := fresh(t)
+	retrying := dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.Retryer = promptRetryer() })
+	return dynamo.New(retrying, tables), w
+}
+
+// fresh makes tables for one test.
+func fresh(t *testing.T) (*dynamodb.Client, dynamo.Tables, *wire) {
+	t.Helper()
 	endpoint := os.Getenv("AWS_ENDPOINT_URL")
 	if endpoint == "" {
 		t.Fatal("AWS_ENDPOINT_URL is not set: start an emulator and set it to its address")
@@ -77,11 +87,59 @@ func open(t *testing.T) (*dynamo.Store, *wire) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	retrying := dynamodb.New(client.Options(), func(o *dynamodb.Options) { o.Retryer = promptRetryer() })
-	return dynamo.New(retrying, tables), w
+	return client, tables, w
 }
 
 func TestStore(t *testing.T) {
 	store, _ := open(t)
 	ledgertest.Run(t, func(*testing.T) ledger.Store { return store })
+}
+
+// The index holds what is listed and nothing else; and since it is a little
+// late, what it still names is not handed out once the record says otherwise.
+func TestOpenIndexIsSparse(t *testing.T) {
+	client, tables, _ := fresh(t)
+	store := dynamo.New(client, tables)
+	ctx, id := t.Context(), ledger.NewRequestID()
+	key := map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: string(id)}}
+	indexed := func() bool {
+		out, err := client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &tables.Requests, Key: key})
+		if err != nil || out.Item["doc"] == nil {
+			t.Fatalf("reading the item: %v", err)
+		}
+		_, open := out.Item["open"]
+		_, due := out.Item["due_at"]
+		return open || due
+	}
+	listed := func() (n int) {
+		if err := store.OpenRequests(ctx, func(ledger.Request) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	r := ledger.Request{ID: id, Status: dsr.Completed, DueAt: start}
+	if err := store.CreateRequest(ctx, r, ledger.SealedSubject{RequestID: id}, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventReceived}); err != nil {
+		t.Fatal(err)
+	}
+	if !indexed() || listed() != 1 {
+		t.Errorf("a request with its key is not in the index")
+	}
+	r.KeyDestroyedAt = start
+	if err := store.SaveRequest(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	if indexed() || listed() != 0 {
+		t.Errorf("a request that needs nothing is in the index")
+	}
+	_, err := client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &tables.Requests, Key: key, UpdateExpression: aws.String("SET #o = :o, due_at = :d"),
+		ExpressionAttributeNames:  map[string]string{"#o": "open"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":o": &types.AttributeValueMemberS{Value: "open"}, ":d": &types.AttributeValueMemberS{Value: "2026"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !indexed() || listed() != 0 {
+		t.Errorf("the index is believed against the record")
+	}
 }

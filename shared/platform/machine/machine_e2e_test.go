@@ -12,12 +12,47 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/writ-dsr/writ/shared/ledger"
 )
 
 // waits is a machine that waits for a task token, which an activity hands out.
-const waits = `{"StartAt":"Ask","States":{"Ask":{"Type":"Task","Resource":"ACTIVITY","TimeoutSeconds":600,"End":true}}}`
+const waits = `{
+	"Resources": {
+		"Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [
+			{"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}]}}},
+		"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {
+			"StateMachineName": "NAME", "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+			"DefinitionString": "{\"StartAt\":\"Ask\",\"States\":{\"Ask\":{\"Type\":\"Task\",\"Resource\":\"ACTIVITY\",\"TimeoutSeconds\":600,\"End\":true}}}"}}
+	},
+	"Outputs": {"Machine": {"Value": {"Ref": "Machine"}}}
+}`
+
+// deploy makes the machine and its activity and returns their ARNs.
+func deploy(t *testing.T, cfg aws.Config) (machine, activity string) {
+	t.Helper()
+	client, name := cloudformation.NewFromConfig(cfg), "machine-"+string(ledger.NewRequestID())
+	var asked struct{ ActivityARN string }
+	if err := New(cfg, "", time.Now).call(t.Context(), "CreateActivity", map[string]string{"name": name}, &asked); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.CreateStack(t.Context(), &cloudformation.CreateStackInput{
+		StackName: &name, TemplateBody: aws.String(strings.NewReplacer("NAME", name, "ACTIVITY", asked.ActivityARN).Replace(waits)), Capabilities: []types.Capability{types.CapabilityCapabilityIam},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := cloudformation.NewStackCreateCompleteWaiter(client, func(o *cloudformation.StackCreateCompleteWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	})
+	out, err := made.WaitForOutput(t.Context(), &cloudformation.DescribeStacksInput{StackName: &name}, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *out.Stacks[0].Outputs[0].OutputValue, asked.ActivityARN
+}
 
 // TestService makes every call on the service's own API.
 func TestService(t *testing.T) {
@@ -26,23 +61,12 @@ func TestService(t *testing.T) {
 		t.Fatal("AWS_ENDPOINT_URL is not set: start an emulator and set it to its address")
 	}
 	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
-	ctx, name := t.Context(), "machine-"+string(ledger.NewRequestID())
-	m := New(cfg, "", time.Now)
-	var activity struct{ ActivityARN string }
-	if err := m.call(ctx, "CreateActivity", map[string]string{"name": name}, &activity); err != nil {
-		t.Fatal(err)
-	}
-	var made struct{ StateMachineARN string }
-	err := m.call(ctx, "CreateStateMachine", map[string]string{
-		"name": name, "roleArn": "arn:aws:iam::000000000000:role/machine", "definition": strings.Replace(waits, "ACTIVITY", activity.ActivityARN, 1),
-	}, &made)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m = New(cfg, made.StateMachineARN, time.Now)
+	ctx := t.Context()
+	arn, activity := deploy(t, cfg)
+	m := New(cfg, arn, time.Now)
 	token := func() string {
 		var task struct{ TaskToken, Input string }
-		if err := m.call(ctx, "GetActivityTask", map[string]string{"activityArn": activity.ActivityARN}, &task); err != nil || task.TaskToken == "" {
+		if err := m.call(ctx, "GetActivityTask", map[string]string{"activityArn": activity}, &task); err != nil || task.TaskToken == "" {
 			t.Fatalf("no task was handed out: %v", err)
 		}
 		return task.TaskToken

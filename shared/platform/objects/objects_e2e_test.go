@@ -74,7 +74,7 @@ func TestEmulated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := http.Get(link) //nolint:gosec,noctx // the emulator's address
+		answer, err := http.Get(link)
 		if err != nil {
 			t.Fatal(err)
 		}
