@@ -27,7 +27,7 @@ var wired = map[string][]string{
 	"bundle-download":  {"flow/bundle.DownloadLedger"},
 	"notify-subject":   {"flow/notify.SubjectLedger"},
 	"notify-status":    {"flow/notify.StatusLedger"},
-	"notify-bounce":    {"flow/notify.BounceLedger"},
+	"notify-bounce":    {"flow/notify.BounceLedger", "flow/fanout.AttentionLedger"},
 	"desk":             {"flow/desk.Ledger"},
 	"sweep":            {"flow/sweep.Ledger", "flow/fanout.ManualLedger", "flow/verify.ChallengeLedger"},
 }

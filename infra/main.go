@@ -58,6 +58,9 @@ func build(k *jsii.Kernel, app jsii.Ref, root string) error {
 	if err != nil {
 		return err
 	}
+	if err := pack.CheckAgainst(connectors.Capabilities(shelf)); err != nil {
+		return fmt.Errorf("reading the company's files: %w", err)
+	}
 	_, err = newStack(k, app, inputs{
 		settings:   s,
 		pack:       pack,

@@ -68,7 +68,7 @@ func check(c console, company, dir string) error {
 		pack, err := load(id)
 		if err == nil {
 			v.Systems, v.Open, v.Recheck = len(pack.Systems), pack.Decisions, pack.Recheck()
-			err = errors.Join(pack.CheckAgainst(capabilities(descriptors)), checkMappings(pack))
+			err = errors.Join(pack.CheckAgainst(connectors.Capabilities(descriptors)), checkMappings(pack))
 		}
 		if v.Problems, err = problemsOf(err); err != nil {
 			return err

@@ -85,7 +85,7 @@ func forecastFor(c console, company, file string) error {
 	if err != nil {
 		return err
 	}
-	known := capabilities(descriptors)
+	known := connectors.Capabilities(descriptors)
 	if err := pack.CheckAgainst(known); err != nil {
 		return err
 	}

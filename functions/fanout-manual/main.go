@@ -12,7 +12,7 @@ import (
 func main() {
 	d := deploy.Must("fanout-manual")
 	stage := &fanout.Manual{
-		Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: d.Machine(), Now: deploy.Now, Log: d.Log, URL: d.URL,
+		Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: d.Machine(), Now: deploy.Now, Log: d.Log, Metric: d.Metric, URL: d.URL,
 	}
 	lambda.Start(lambdax.Wrap(stage.Handle, d.Log))
 }

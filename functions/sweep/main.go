@@ -17,9 +17,9 @@ func main() {
 	d := deploy.Must("sweep")
 	machine := d.Machine()
 	stage := &sweep.Stage{
-		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, MACer: d.Vault, Log: d.Log,
+		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, MACer: d.Vault, Metric: d.Metric, Log: d.Log,
 		People: func(now func() time.Time) sweep.People {
-			return &fanout.Manual{Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, Log: d.Log, URL: d.URL}
+			return &fanout.Manual{Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, Log: d.Log, Metric: d.Metric, URL: d.URL}
 		},
 		Challenges: func(now func() time.Time) sweep.Challenges {
 			return &verify.Challenge{Company: d.Pack, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, URL: d.URL}

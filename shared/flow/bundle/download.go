@@ -147,7 +147,7 @@ func (s *Download) send(ctx context.Context, secret string, token ledger.Token, 
 		return web.Response{}, fmt.Errorf("keeping the code: %w", err)
 	}
 	letter := mail.Letter{
-		Lang: d.Subject.Language, Subject: "Your code to download your data from " + s.Company.Name,
+		Subject:   "Your code to download your data from " + s.Company.Name,
 		Lead:      "Type this code on the download page within ten minutes.",
 		Parts:     []mail.Part{{Code: code}, {Text: "If you did not ask for it, somebody else may have the link from our mail; without this code the link gives nothing away."}},
 		Reference: string(request.ID), Footer: "Sent by " + s.Company.Name + ". Questions? Write to " + s.Company.Contacts.Mail + ".",

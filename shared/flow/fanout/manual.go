@@ -76,6 +76,7 @@ type Manual struct {
 	Machine Releaser
 	Now     func() time.Time
 	Log     *slog.Logger
+	Metric  Counter
 	URL     string
 }
 
@@ -91,7 +92,7 @@ const OfficerRole = "privacy_officer"
 // in time it lets the machine go on with the truth: deferred.
 func (m *Manual) Handle(ctx context.Context, in ManualInput) (ManualOutput, error) {
 	if in.System == Self {
-		return ManualOutput{}, m.attention(ctx, in)
+		return ManualOutput{}, m.Attention(ctx, in.RequestID, in.Run, in.Cause)
 	}
 	d, err := dossier.Open(ctx, m.Ledger, m.Keys, in.RequestID)
 	if err != nil {
@@ -254,46 +255,6 @@ func why(cause string) string {
 
 // Attention gives a request an owner; the sweep calls it when runs keep ending.
 func (m *Manual) Attention(ctx context.Context, id dsr.RequestID, run int, cause string) error {
-	return m.attention(ctx, ManualInput{V: 1, RequestID: id, Run: run, System: Self, Phase: dsr.Gather, Cause: cause})
-}
-
-// attention gives a request that a fault stopped an owner and a due date. There
-// is no wait: the owner's answer starts a new run.
-func (m *Manual) attention(ctx context.Context, in ManualInput) error {
-	now := m.Now()
-	r, err := ledger.Change(ctx, m.Ledger, in.RequestID, func(r *ledger.Request) error {
-		if r.Run != in.Run || !r.Status.Open() {
-			return ledger.ErrStale
-		}
-		if r.Status != dsr.Verifying {
-			r.Status = dsr.NeedsAttention
-		}
-		r.Owner, r.Reason = OfficerRole, in.Cause
-		return nil
-	})
-	if errors.Is(err, ledger.ErrStale) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("giving request %s an owner: %w", in.RequestID, err)
-	}
-	m.Log.Error("needs attention", "request_id", string(r.ID), "run", r.Run, "cause", in.Cause, "needs_attention", 1)
-	if err := m.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventAttention, At: now, Run: r.Run, Detail: map[string]any{"cause": in.Cause}}); err != nil {
-		return err
-	}
-	task := Self + "#" + string(dsr.Gather)
-	link, err := taskLink(ctx, m.Ledger, m.URL, r.ID, task, now)
-	if err != nil {
-		return err
-	}
-	letter := taskLetter(m.Company, r.ID, systemName(m.Company, Self), connector.CauseFault, r.DueAt, link, false)
-	letter.Parts = append(letter.Parts, mail.Part{Text: "The step that failed: " + in.Cause + ". When its cause is mended, answer the task and Writ goes on from where it stopped."})
-	message, err := letter.Message(m.Officer)
-	if err != nil {
-		return fmt.Errorf("writing the attention mail of request %s: %w", r.ID, err)
-	}
-	if _, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/attention/%d", r.ID, r.Run)); err != nil {
-		return fmt.Errorf("mailing the owner of request %s: %w", r.ID, err)
-	}
-	return nil
+	a := Attention{Company: m.Company, Officer: m.Officer, Ledger: m.Ledger, Mail: m.Mail, Now: m.Now, Log: m.Log, Metric: m.Metric, URL: m.URL}
+	return a.Raise(ctx, id, run, cause)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -23,8 +24,10 @@ type BounceLedger interface {
 // Bounce makes what the mail service says of a mail a state of the request.
 type Bounce struct {
 	Ledger BounceLedger
-	Now    func() time.Time
-	Log    *slog.Logger
+	// Attention gives the request its owner and tells them.
+	Attention func(ctx context.Context, id dsr.RequestID, run int, cause string) error
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 // MailEvent is the mail service's event, as EventBridge delivers it: only what
@@ -66,7 +69,7 @@ func (b *Bounce) Handle(ctx context.Context, raw json.RawMessage) (Output, error
 	}
 	now := b.Now()
 	name := ""
-	_, err = ledger.Change(ctx, b.Ledger, id, func(r *ledger.Request) error {
+	changed, err := ledger.Change(ctx, b.Ledger, id, func(r *ledger.Request) error {
 		name = ""
 		for n, notice := range r.Notices {
 			if notice.MessageID == e.Detail.Mail.MessageID {
@@ -80,8 +83,17 @@ func (b *Bounce) Handle(ctx context.Context, raw json.RawMessage) (Output, error
 		if name == "" {
 			return errAgain
 		}
-		if !r.VerifiedAt.IsZero() && r.Status != dsr.Withdrawn && r.Status != dsr.Merged {
-			r.Status, r.Owner, r.Reason, r.ClosedAt = dsr.NeedsAttention, "privacy_officer", "mail_bounced", time.Time{}
+		if r.VerifiedAt.IsZero() || r.Status == dsr.Withdrawn || r.Status == dsr.Merged {
+			return nil
+		}
+		// What bounced was not told: the next run tells it again, and acts on
+		// nothing before a copy that was asked is delivered.
+		r.Status, r.ClosedAt = dsr.NeedsAttention, time.Time{}
+		switch kind, _, _ := strings.Cut(name, "#"); {
+		case kind == NoticeCopy && r.Bundle != nil:
+			r.Bundle.DeliveredAt = time.Time{}
+		case kind == NoticeAnswer:
+			r.Told = ""
 		}
 		return nil
 	})
@@ -91,8 +103,14 @@ func (b *Bounce) Handle(ctx context.Context, raw json.RawMessage) (Output, error
 	if err != nil {
 		return Output{}, fmt.Errorf("recording the bounce of request %s: %w", id, err)
 	}
-	b.Log.Error("a mail bounced", "request_id", string(id), "notice", name, "needs_attention", 1)
-	return out, b.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventBounced, At: now, Detail: map[string]any{"notice": name, "kind": kind}})
+	b.Log.Error("a mail bounced", "request_id", string(id), "notice", name)
+	if err := b.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventBounced, At: now, Detail: map[string]any{"notice": name, "kind": kind}}); err != nil {
+		return Output{}, err
+	}
+	if changed.Status != dsr.NeedsAttention {
+		return out, nil
+	}
+	return out, b.Attention(ctx, id, changed.Run, "mail_bounced")
 }
 
 // errAgain ends a change that has nothing to change.

@@ -91,7 +91,7 @@ func (s *Subject) Handle(ctx context.Context, in Input) (Output, error) {
 
 // send mails a letter and records it as the notice of that name.
 func (s *Subject) send(ctx context.Context, d dossier.Dossier, notice string, l mail.Letter, then func(*ledger.Request)) error {
-	l.Lang, l.Reference = d.Subject.Language, string(d.Request.ID)
+	l.Reference = string(d.Request.ID)
 	l.Footer = "Sent by " + s.Company.Name + ". Questions? Write to " + s.Company.Contacts.Mail + "."
 	message, err := l.Message(d.Subject.Email())
 	if err != nil {

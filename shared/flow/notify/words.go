@@ -150,6 +150,10 @@ func (s *Subject) Result(country, system string, o dsr.Outcome) string {
 		}
 		return "done by a person of our team, who confirms it"
 	case dsr.Refused:
+		switch o.Reason {
+		case "other_person", "shared_with_another_person":
+			return "left out, " + records(o.Count) + ": it is also another person's, whose data we must not give away"
+		}
 		return "could not be done (" + refusal(o.Reason) + ")"
 	case dsr.Suppressed:
 		return "no longer used"

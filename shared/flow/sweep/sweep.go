@@ -71,8 +71,20 @@ type Stage struct {
 	Challenges func(now func() time.Time) Challenges
 	Objects    Objects
 	MACer      MACer
+	Metric     Counter
 	Log        *slog.Logger
 }
+
+// Counter writes a metric.
+type Counter interface {
+	Count(name string, n int)
+}
+
+// The metrics that the alarms watch, counted over all open requests each hour.
+const (
+	needsAttention = "needs_attention"
+	dueSoon        = "due_soon"
+)
 
 // Event is what wakes the sweep: the hourly rule, or the end of an execution.
 type Event struct {
@@ -116,11 +128,18 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 		return Output{Seen: 1}, s.ended(ctx, dsr.RequestID(m[1]), run, now)
 	}
 	var out Output
+	attention, soon := 0, 0
 	err := s.Ledger.OpenRequests(ctx, func(r ledger.Request) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		out.Seen++
+		if r.Status == dsr.NeedsAttention {
+			attention++
+		}
+		if deadline, err := s.Company.Due(r.Clock, r.Country); err == nil && r.Status.Open() && !r.VerifiedAt.IsZero() && r.AnsweredAt.IsZero() && now.After(deadline.MarginAt.Add(-escalation)) {
+			soon++
+		}
 		if err := s.one(ctx, r, now); err != nil {
 			out.Failed++
 			s.Log.Error("sweeping a request", "request_id", string(r.ID), "error", err.Error())
@@ -130,6 +149,8 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 	if err != nil {
 		return out, fmt.Errorf("reading the open requests: %w", err)
 	}
+	s.Metric.Count(needsAttention, attention)
+	s.Metric.Count(dueSoon, soon)
 	s.Log.Info("swept", "count", out.Seen)
 	return out, nil
 }

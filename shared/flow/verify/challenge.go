@@ -169,8 +169,8 @@ func (c *Challenge) links(ctx context.Context, id dsr.RequestID, now, due time.T
 func (c *Challenge) letter(d dossier.Dossier, l links, remind bool) mail.Letter {
 	due := d.Request.ProofDue.UTC().Format("2 January 2006")
 	letter := mail.Letter{
-		Lang: d.Subject.Language, Subject: "Please confirm your request to " + c.Company.Name,
-		Lead: "Somebody asked " + c.Company.Name + " with this address for " + asked(d.Request.Rights, d.Request.Words) + "; please confirm that it was you.",
+		Subject: "Please confirm your request to " + c.Company.Name,
+		Lead:    "Somebody asked " + c.Company.Name + " with this address for " + asked(d.Request.Rights, d.Request.Words) + "; please confirm that it was you.",
 		Parts: []mail.Part{
 			{Text: "Follow the link and type the code that the form showed you. Until then nothing is looked up, sent or erased.", Link: &mail.Link{Label: "Confirm my request", URL: l.confirm}},
 			{Text: "The link works until " + due + ". If you confirm, you have our answer by " + d.Request.DueAt.UTC().Format("2 January 2006") + ". You can withdraw on the status page that you reach after confirming."},

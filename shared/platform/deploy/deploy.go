@@ -22,6 +22,7 @@ import (
 	"github.com/writ-dsr/writ/shared/ledger/dynamo"
 	"github.com/writ-dsr/writ/shared/platform/lambdax"
 	"github.com/writ-dsr/writ/shared/platform/mail"
+	"github.com/writ-dsr/writ/shared/platform/metric"
 	"github.com/writ-dsr/writ/shared/platform/objects"
 	"github.com/writ-dsr/writ/shared/platform/vault"
 	"github.com/writ-dsr/writ/shared/policy"
@@ -60,6 +61,7 @@ type Deployment struct {
 	Objects *objects.Store
 	AWS     aws.Config
 	Log     *slog.Logger
+	Metric  *metric.Counter
 }
 
 // Open reads the environment and makes the clients. The error names every
@@ -77,6 +79,7 @@ func Open(ctx context.Context, function string) (*Deployment, error) {
 		}
 		return nil, fmt.Errorf("opening %s: %w", function, err)
 	}
+	d.Metric = metric.New(d.Company, os.Stdout, Now)
 	pack, err := policy.Load(d.Company)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", function, err)

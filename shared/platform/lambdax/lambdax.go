@@ -83,7 +83,6 @@ var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
 	"function": true, "request_id": true, "run": true, "system": true, "phase": true, "op": true, "status": true, "cause": true,
 	"fault": true, "kind": true, "class": true, "error": true, "count": true, "ms": true, "bytes": true, "notice": true, "stack": true, "path": true, "method": true, "code": true,
-	"_aws": true, "needs_attention": true, "company": true,
 }
 
 // Logger writes JSON lines with allowed keys only.

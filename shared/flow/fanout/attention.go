@@ -1,0 +1,83 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/platform/mail"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// AttentionLedger is what giving a request an owner reads and writes.
+type AttentionLedger interface {
+	Request(ctx context.Context, id dsr.RequestID) (ledger.Request, error)
+	SaveRequest(ctx context.Context, r ledger.Request) error
+	PutToken(ctx context.Context, t ledger.Token) error
+	Append(ctx context.Context, e dsr.Event) error
+}
+
+// Counter writes a metric.
+type Counter interface {
+	Count(name string, n int)
+}
+
+// Attention gives a request that something stopped an owner and a due date.
+// There is no wait: the owner's answer starts the next run.
+type Attention struct {
+	Company *policy.Company
+	Officer string // the privacy officer's address
+	Ledger  AttentionLedger
+	Mail    Mailer
+	Now     func() time.Time
+	Log     *slog.Logger
+	Metric  Counter
+	URL     string
+}
+
+// Raise makes the privacy officer the request's owner and mails them. A request
+// of another run, or one that is closed, is left alone.
+func (m Attention) Raise(ctx context.Context, id dsr.RequestID, run int, cause string) error {
+	now := m.Now()
+	r, err := ledger.Change(ctx, m.Ledger, id, func(r *ledger.Request) error {
+		if r.Run != run || !r.Status.Open() {
+			return ledger.ErrStale
+		}
+		if r.Status != dsr.Verifying {
+			r.Status = dsr.NeedsAttention
+		}
+		r.Owner, r.Reason = OfficerRole, cause
+		return nil
+	})
+	if errors.Is(err, ledger.ErrStale) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("giving request %s an owner: %w", id, err)
+	}
+	m.Log.Error("needs attention", "request_id", string(r.ID), "run", r.Run, "cause", cause)
+	m.Metric.Count("needs_attention", 1)
+	if err := m.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventAttention, At: now, Run: r.Run, Detail: map[string]any{"cause": cause}}); err != nil {
+		return err
+	}
+	task := Self + "#" + string(dsr.Gather)
+	link, err := taskLink(ctx, m.Ledger, m.URL, r.ID, task, now)
+	if err != nil {
+		return err
+	}
+	letter := taskLetter(m.Company, r.ID, systemName(m.Company, Self), connector.CauseFault, r.DueAt, link, false)
+	letter.Parts = append(letter.Parts, mail.Part{Text: "The step that failed: " + cause + ". When its cause is mended, answer the task and Writ goes on from where it stopped."})
+	message, err := letter.Message(m.Officer)
+	if err != nil {
+		return fmt.Errorf("writing the attention mail of request %s: %w", r.ID, err)
+	}
+	if _, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/attention/%d", r.ID, r.Run)); err != nil {
+		return fmt.Errorf("mailing the owner of request %s: %w", r.ID, err)
+	}
+	return nil
+}
