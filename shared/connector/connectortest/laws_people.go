@@ -5,10 +5,11 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/connector/export"
+	"github.com/writ-dsr/writ/shared/connector/export/exporttest"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 )
@@ -245,7 +246,8 @@ func strangerAddress(t testing.TB, s Suite) {
 }
 
 // forbiddenKinds: card numbers, card codes, passwords and government ids never
-// leave, in whatever field they lie.
+// leave. The writer of exports withholds them for every driver; the law is that
+// a driver gives it rows it can look into.
 func forbiddenKinds(t testing.TB, s Suite) {
 	if !s.Descriptor.Can(dsr.Export) {
 		return
@@ -256,13 +258,23 @@ func forbiddenKinds(t testing.TB, s Suite) {
 			t.Fatalf("writing %s into a record: %v", field, err)
 		}
 	}
-	out, _, err := w.export(dsrtest.Ada, w.found(dsrtest.Ada))
+	var stored exporttest.Memory
+	out := export.NewWriter(&stored, "conformance", 0)
+	task := w.task(dsr.Export, dsrtest.Ada, w.found(dsrtest.Ada))
+	_, err := w.drive(task, func(ctx context.Context, t connector.Task) (connector.Receipt, error) {
+		return w.conn.Export(ctx, t, out)
+	})
 	if err != nil {
 		t.Fatalf("exporting: %v", err)
 	}
-	for _, field := range slices.Sorted(maps.Keys(Forbidden())) {
-		if strings.Contains(string(out.text()), Forbidden()[field]) {
-			t.Errorf("the export holds the value of %s", field)
+	if err := out.Seal(t.Context()); err != nil {
+		t.Fatalf("sealing the export: %v", err)
+	}
+	for _, key := range stored.Keys() {
+		for _, field := range slices.Sorted(maps.Keys(Forbidden())) {
+			if find(stored.Get(key), []string{Forbidden()[field]}) != "" {
+				t.Errorf("the export holds the value of %s", field)
+			}
 		}
 	}
 }
@@ -271,10 +283,10 @@ func forbiddenKinds(t testing.TB, s Suite) {
 // card number lies in a free text, where only its check digit tells it.
 func Forbidden() map[string]string {
 	return map[string]string{
-		"note":      "4242 4242 4242 4242",
-		"cvv":       "9417",
-		"password":  "correct-horse-zq7",
-		"ssn":       "078-05-1120",
-		"id_number": "X1234567Z",
+		"note":            "4242 4242 4242 4242",
+		"cvv":             "9417",
+		"password":        "correct-horse-zq7",
+		"ssn":             "078-05-1120",
+		"passport_number": "X1234567Z",
 	}
 }

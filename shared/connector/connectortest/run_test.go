@@ -55,7 +55,7 @@ var planted = []struct {
 	{reference.BugLogs, "canaries", overHTTP},
 	{reference.BugFollowsRedirect, "declared_hosts", overHTTP},
 	{reference.BugOtherHost, "declared_hosts", overHTTP},
-	{reference.BugExportsSecrets, "forbidden_kinds", overHTTP},
+	{reference.BugHidesFromGuard, "forbidden_kinds", overHTTP},
 }
 
 func overHTTP(bugs ...reference.Bug) connectortest.Suite {

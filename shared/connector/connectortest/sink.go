@@ -44,9 +44,6 @@ func (s *sink) Row(_ context.Context, category, source string, row json.RawMessa
 	if err := json.Unmarshal(row, &object); err != nil {
 		return fmt.Errorf("taking a row of %s: it is not one JSON object", source)
 	}
-	if bytes.ContainsRune(row, '\n') {
-		return fmt.Errorf("taking a row of %s: it spans lines", source)
-	}
 	return s.add(entry{category: category, source: source, row: bytes.Clone(row)})
 }
 

@@ -49,7 +49,7 @@ func TestConformance(t *testing.T) {
 const storeSchema = `
 CREATE TABLE accounts (
     id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, name text, phone text, hidden boolean NOT NULL DEFAULT false,
-    contact_email text, note text, cvv text, password text, ssn text, id_number text);
+    contact_email text, note text, cvv text, password text, ssn text, passport_number text);
 CREATE TABLE visits (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id int NOT NULL REFERENCES accounts, page text NOT NULL);
 CREATE TABLE payments (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id int NOT NULL REFERENCES accounts, billing_name text);
 CREATE TABLE newsletter (email text PRIMARY KEY, city text, hidden boolean NOT NULL DEFAULT false);`
@@ -59,9 +59,9 @@ const storeMapping = `
 table = "accounts"
 category = "account"
 owner = { column = "email", identity = "email" }
-columns = ["id", "email", "name", "phone", "contact_email", "note", "cvv", "password", "ssn", "id_number"]
+columns = ["id", "email", "name", "phone", "contact_email", "note", "cvv", "password", "ssn", "passport_number"]
 action = "anonymise"
-null = ["email", "name", "phone", "contact_email", "note", "cvv", "password", "ssn", "id_number"]
+null = ["email", "name", "phone", "contact_email", "note", "cvv", "password", "ssn", "passport_number"]
 yields = { id = "account_id" }
 rectify = { name = "name" }
 [[table]]

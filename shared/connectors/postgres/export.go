@@ -38,7 +38,6 @@ func (d *Driver) Export(ctx context.Context, t connector.Task, to connector.Sink
 			return connector.Receipt{}, invalid(dsr.Export, "reading the export's cursor: it is not one of ours")
 		}
 	}
-	to = connector.Screened(to) // also copies the row, whose bytes are the connection's, onto one line
 	var receipt connector.Receipt
 	err := d.read(ctx, dsr.Export, exportLimit, func(ctx context.Context, s *session) error {
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {

@@ -49,7 +49,7 @@ const (
 	BugLogs                Bug = "the driver logs"
 	BugFollowsRedirect     Bug = "a redirect is followed"
 	BugOtherHost           Bug = "a host is called that is not declared"
-	BugExportsSecrets      Bug = "passwords and card numbers are exported"
+	BugHidesFromGuard      Bug = "a record is exported in base64, where no guard sees a password"
 )
 
 func encode(s string) string { return base64.StdEncoding.EncodeToString([]byte("ref:" + s)) }
