@@ -65,12 +65,13 @@ build: bin/.stamp-$(ARCH) ## build every Lambda into bin/<name>/bootstrap (ARCH=
 
 # One invocation links all Lambdas; a folder of bin/ whose function is gone goes too.
 bin/.stamp-$(ARCH): $(SOURCES) Makefile
-	@mkdir -p bin && rm -rf bin/.new bin/.stamp-* && mkdir bin/.new
+	@mkdir -p bin && rm -f bin/.stamp-*
+	@set -e; new=$$(mktemp -d bin/.new.XXXXXX); trap 'rm -rf "$$new"' EXIT; \
 	GOOS=$(firstword $(subst /, ,$(TARGET))) GOARCH=$(lastword $(subst /, ,$(TARGET))) CGO_ENABLED=0 \
-	  go build -buildvcs=false -tags lambda.norpc -trimpath -ldflags "-s -w -buildid=" -o bin/.new/ $(FUNCTIONS:%=./functions/%)
-	@for old in bin/*/; do name=$$(basename "$$old"); [ -e "bin/.new/$$name" ] || rm -rf "$$old"; done
-	@for name in $(FUNCTIONS); do mkdir -p "bin/$$name" && mv -f "bin/.new/$$name" "bin/$$name/bootstrap"; done
-	@rmdir bin/.new && touch $@
+	  go build -buildvcs=false -tags lambda.norpc -trimpath -ldflags "-s -w -buildid=" -o "$$new/" $(FUNCTIONS:%=./functions/%); \
+	for old in bin/*/; do name=$$(basename "$$old"); [ "$$name" = "*" ] || [ -e "$$new/$$name" ] || rm -rf "$$old"; done; \
+	for name in $(FUNCTIONS); do mkdir -p "bin/$$name" && mv -f "$$new/$$name" "bin/$$name/bootstrap"; done
+	@touch $@
 
 .PHONY: test
 test: tools ## everything: vet, unit, conformance, template, layers, ASL lint, end to end on the emulator

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/infra/stand"
@@ -19,15 +17,23 @@ import (
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
-// demoLearners are the people of the demo; docs/demo.md lists them.
-func demoLearners() []stand.Learner {
-	return []stand.Learner{
-		{Name: "Maya Lindqvist", Email: "maya.lindqvist@learner.example", Phone: "+46 8 555 0101", Courses: 4, Payments: 3, Files: 2, Newsletter: true},
-		{Name: "Jonas Abebe", Email: "jonas.abebe@learner.example", Phone: "+49 30 555 0102", Courses: 3, Payments: 2, Files: 1, Newsletter: true, StudiesWith: "maya.lindqvist@learner.example"},
+// demoPeople are the people of the demo, whom docs/demo.md lists, and the payment
+// company, where everybody who paid is a customer.
+func demoPeople() ([]stand.Learner, *stripefake.Fake) {
+	learners := []stand.Learner{
+		{Name: "Maya Lindqvist", Email: reader, Phone: "+46 8 555 0101", Courses: 4, Payments: 3, Files: 2, Newsletter: true},
+		{Name: "Jonas Abebe", Email: leaver, Phone: "+49 30 555 0102", Courses: 3, Payments: 2, Files: 1, Newsletter: true, StudiesWith: reader},
 		{Name: "Priya Raman", Email: "priya.raman@learner.example", Phone: "+44 20 555 0103", Courses: 2, Files: 3},
 		{Name: "Tomas Novak", Email: "tomas.novak@learner.example", Courses: 1, Payments: 1},
 		{Name: "Maya Work", Email: "maya.lindqvist+work@learner.example", Courses: 1, Newsletter: true},
 	}
+	stripe := stripefake.New()
+	for i, l := range learners {
+		if l.Payments > 0 {
+			learners[i].StripeCustomer = stripe.Seed(dsrtest.Person{Name: l.Name, Email: l.Email, Phone: l.Phone, City: "Tech City"})
+		}
+	}
+	return learners, stripe
 }
 
 // endpoints is what .demo/endpoints.json holds while the demo runs.
@@ -42,6 +48,7 @@ type endpoints struct {
 
 type demo struct {
 	once                        bool
+	dir                         string
 	port, awsPort, postgresPort int
 }
 
@@ -52,6 +59,7 @@ func demoCommand() command {
 		setup: func(flags *flag.FlagSet) runner {
 			d := &demo{}
 			flags.BoolVar(&d.once, "once", false, "end after the two requests; fail if an outcome is wrong")
+			flags.StringVar(&d.dir, "dir", ".demo", "folder of the logs and of endpoints.json, from the checkout's root")
 			flags.IntVar(&d.port, "port", 8080, "port of the form and the inbox; 0 for a free one")
 			flags.IntVar(&d.awsPort, "aws-port", 0, "port of the emulator of AWS; 0 for a free one")
 			flags.IntVar(&d.postgresPort, "postgres-port", 0, "port of PostgreSQL; 0 for a free one")
@@ -69,18 +77,25 @@ func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 		return err
 	}
 	began := time.Now()
-	dir := filepath.Join(root, ".demo")
+	dir := d.dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(root, dir)
+	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	say := func(s string) { _, _ = fmt.Fprintf(c.errs, "%5.1f s  %s\n", time.Since(began).Seconds(), s) }
 	pack, err := policy.Load("pythonmaster")
 	if err != nil {
 		return fmt.Errorf("reading the company's files: %w", err)
 	}
-	employees := slices.Sorted(maps.Values(pack.Assignees))
-	learners := demoLearners()
-	vendors := demoVendors(learners)
+	learners, stripe := demoPeople()
 	s, err := stand.Start(ctx, stand.Options{
 		Company: pack.ID, Sender: pack.Contacts.Mail, Officer: pack.Contacts.Mail, FrontPort: d.port, AWSPort: d.awsPort, PostgresPort: d.postgresPort,
-		WaitScale: "0", Learners: learners, Vendors: vendors, Dir: dir, Say: say,
+		WaitScale: "0", Learners: learners, Dir: dir, Say: say,
+		Vendors: map[string]stand.Vendor{"stripe": {Handler: stripe, Secrets: map[string]string{"api_key": stripefake.Key}}},
 	})
 	if err != nil {
 		return err
@@ -91,7 +106,7 @@ func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 		return err
 	}
 	say("The form is at " + s.Front + "/ and the mails are at " + s.Front + "/inbox")
-	result, err := walk(ctx, s, employees, say)
+	result, err := walker{Stand: s, pack: pack, stripe: stripe, customers: customersOf(stripe), say: say}.walk(ctx)
 	if err != nil {
 		err = errors.Join(err, keepLogs(s))
 	}
@@ -107,6 +122,18 @@ func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 	say("Ask for yourself at " + s.Front + "/ as one of docs/demo.md, read the mails at " + s.Front + "/inbox. Ctrl-C ends everything.")
 	<-ctx.Done()
 	return err
+}
+
+// lockDir makes the demo's folder this demo's own.
+func lockDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making the demo's folder: %w", err)
+	}
+	unlock, err = checkout.TryLock(filepath.Join(dir, ".lock"))
+	if errors.Is(err, checkout.ErrLocked) {
+		return nil, fmt.Errorf("a demo is running already in %s: end it, or give --dir and --port", dir)
+	}
+	return unlock, err
 }
 
 // keepLogs saves what the functions logged, for whoever looks for the cause.
@@ -132,16 +159,4 @@ func writeEndpoints(path string, s *stand.Stand) error {
 		return fmt.Errorf("writing the demo's endpoints: %w", err)
 	}
 	return nil
-}
-
-// demoVendors are the fakes of the vendors' APIs, by system. Everybody who paid
-// is a customer there; the learners get their customers' ids.
-func demoVendors(learners []stand.Learner) map[string]stand.Vendor {
-	fake := stripefake.New()
-	for i, l := range learners {
-		if l.Payments > 0 {
-			learners[i].StripeCustomer = fake.Seed(dsrtest.Person{Name: l.Name, Email: l.Email, Phone: l.Phone, City: "Tech City"})
-		}
-	}
-	return map[string]stand.Vendor{"stripe": {Handler: fake, Secrets: map[string]string{"api_key": stripefake.Key}}}
 }

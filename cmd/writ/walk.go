@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +15,9 @@ import (
 
 	"github.com/writ-dsr/writ/infra/stand"
 	"github.com/writ-dsr/writ/infra/stand/person"
+	"github.com/writ-dsr/writ/shared/connectors/stripe/stripefake"
 	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/policy"
 )
 
 // walkWithin bounds the two requests; they take seconds.
@@ -60,20 +63,22 @@ func (w walked) write(out io.Writer) error {
 // walker takes the demo's two people through their requests.
 type walker struct {
 	*stand.Stand
-	say func(string)
+	pack      *policy.Company
+	stripe    *stripefake.Fake
+	customers map[any]string // addresses of the payment company's customers, by id
+	say       func(string)
 }
 
 // walk runs one access and one erasure as people would, employees included, and
 // checks every outcome.
-func walk(ctx context.Context, s *stand.Stand, employees []string, say func(string)) (walked, error) {
+func (w walker) walk(ctx context.Context) (walked, error) {
 	ctx, cancel := context.WithTimeout(ctx, walkWithin)
 	defer cancel()
 	working, enough := context.WithCancel(ctx)
 	g, working := errgroup.WithContext(working)
-	for _, address := range employees {
-		g.Go(func() error { return person.New(address, s.Inbox).Work(working, dutiful) })
+	for _, address := range slices.Sorted(maps.Values(w.pack.Assignees)) {
+		g.Go(func() error { return person.New(address, w.Inbox).Work(working, dutiful) })
 	}
-	w := walker{Stand: s, say: say}
 	var result walked
 	g.Go(func() error {
 		defer enough()
@@ -160,9 +165,9 @@ func (r *walkedRequest) expect(ok bool, format string, args ...any) {
 }
 
 // count is how much of a category a system reported under an outcome.
-func (r *walkedRequest) count(system, category string, kind dsr.OutcomeKind) (n int) {
+func (r *walkedRequest) count(h holding, kind dsr.OutcomeKind) (n int) {
 	for _, o := range r.Outcomes {
-		if o.System == system && o.Category == category && o.Kind == kind {
+		if (holding{o.System, o.Category}) == h && o.Kind == kind {
 			n += o.Count
 		}
 	}

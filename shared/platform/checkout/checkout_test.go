@@ -1,6 +1,7 @@
 package checkout_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -28,4 +29,26 @@ func TestRootIsTheNearestModule(t *testing.T) {
 	if dir, err := checkout.Root(); err != nil || dir != top {
 		t.Errorf("got %q, %v, want %q", dir, err, top)
 	}
+}
+
+func TestALockIsOneHolders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := checkout.Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checkout.TryLock(path); !errors.Is(err, checkout.ErrLocked) {
+		t.Errorf("a second holder: got %v, want ErrLocked", err)
+	}
+	waiting, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := checkout.Lock(waiting, path); !errors.Is(err, context.Canceled) {
+		t.Errorf("a wait that ends: got %v, want the end of the context", err)
+	}
+	unlock()
+	again, err := checkout.TryLock(path)
+	if err != nil {
+		t.Fatalf("after the first holder let go: %v", err)
+	}
+	again()
 }

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
 
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 
@@ -30,7 +29,7 @@ func binaries(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	unlock, err := lock(ctx, filepath.Join(cache, ".lock"))
+	unlock, err := checkout.Lock(ctx, filepath.Join(cache, ".lock"))
 	if err != nil {
 		return "", err
 	}
@@ -130,28 +129,6 @@ func reachable(dir string) bool {
 		}
 		if dir == filepath.Dir(dir) {
 			return true
-		}
-	}
-}
-
-// lock takes the file lock at path, waiting until ctx ends.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("locking %s: %w", path, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for %s: %w", path, ctx.Err()), f.Close())
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
