@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"maps"
 	"slices"
@@ -12,8 +13,8 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 )
 
-// exportComplete: everything shown is exported once, over all pages, in the
-// same bytes each time, and the receipt counts it.
+// exportComplete: everything shown is located and exported once, over all
+// pages, in the same bytes each time, and the receipt counts it.
 func exportComplete(t testing.TB, s Suite) {
 	w := open(t, s, dsrtest.Ada)
 	f := w.found(dsrtest.Ada)
@@ -23,6 +24,11 @@ func exportComplete(t testing.TB, s Suite) {
 	}
 	if want, got := perCategory(shown(w.records(dsrtest.Ada))), out.perCategory(); !maps.Equal(want, got) {
 		t.Errorf("the export has %v, the store shows %v", got, want)
+	}
+	for category, n := range perCategory(shown(w.records(dsrtest.Ada))) {
+		if s.Descriptor.Can(dsr.Locate) && f.Counts[category] < n {
+			t.Errorf("locating counts %d records of %s, the store shows %d", f.Counts[category], category, n)
+		}
 	}
 	if got, want := counted(r, dsr.Exported), out.perCategory(); !maps.Equal(got, want) {
 		t.Errorf("the receipt counts %v, the export has %v", got, want)
@@ -57,8 +63,8 @@ func (w *world) outcomesValid(r connector.Receipt) {
 	}
 }
 
-// cutAndResumed: an export and an erasure that are cut at any Save, at every
-// Save, or die at any row, end as the uncut ones do.
+// cutAndResumed: an op that is cut at any Save, or at every Save, ends as the
+// uncut one does, and so does an export that dies at any row.
 func cutAndResumed(t testing.TB, s Suite) {
 	w := open(t, s, dsrtest.Ada)
 	f := w.found(dsrtest.Ada)
@@ -94,8 +100,53 @@ func cutAndResumed(t testing.TB, s Suite) {
 	for n := 1; n <= len(whole.entries); n++ {
 		cut("dying at one row", &progress{}, n)
 	}
+	cutLooks(w, f)
 	if s.Descriptor.Can(dsr.Erase) {
 		cutErasure(t, s)
+	}
+}
+
+// cutLooks cuts what only looks: Locate and ReadBack.
+func cutLooks(w *world, f connector.Footprint) {
+	w.t.Helper()
+	var saw any
+	looks := map[dsr.Op]call{
+		dsr.Locate: func(ctx context.Context, t connector.Task) (connector.Receipt, error) {
+			t.Footprint = connector.Footprint{}
+			found, err := w.conn.Locate(ctx, t)
+			saw = found
+			return connector.Receipt{}, err
+		},
+		dsr.ReadBack: func(ctx context.Context, t connector.Task) (connector.Receipt, error) {
+			seen, err := w.conn.ReadBack(ctx, t, connector.Receipt{})
+			seen.Refs = nil // the vendor numbers each call
+			saw = seen
+			return connector.Receipt{}, err
+		},
+	}
+	for op, look := range looks {
+		if !w.s.Descriptor.Can(op) {
+			continue
+		}
+		run := func(p *progress) string {
+			task := w.task(op, dsrtest.Ada, f)
+			task.Progress = p
+			if _, err := w.drive(task, look); err != nil {
+				w.t.Errorf("%s, cut at save %d: %v", op, p.pauseAt, err)
+			}
+			return asJSON(saw)
+		}
+		uncut := &progress{}
+		want := run(uncut)
+		cuts := []*progress{{always: true}}
+		for n := 1; n <= uncut.saves; n++ {
+			cuts = append(cuts, &progress{pauseAt: n})
+		}
+		for _, p := range cuts {
+			if got := run(p); got != want {
+				w.t.Errorf("%s, cut at save %d: %d bytes of result, uncut %d", op, p.pauseAt, len(got), len(want))
+			}
+		}
 	}
 }
 
