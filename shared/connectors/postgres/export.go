@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -88,7 +89,8 @@ func (s *session) export(ctx context.Context, e *entry, t connector.Task, to con
 		if row == nil {
 			at.Withheld[e.label]++
 		} else {
-			if err := to.Row(ctx, e.category, source, row); err != nil {
+			// The bytes are the connection's; a sink may keep what it is given.
+			if err := to.Row(ctx, e.category, source, bytes.Clone(row)); err != nil {
 				return err
 			}
 			at.Rows[e.label]++
