@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/writ-dsr/writ/shared/platform/checkout"
 	"github.com/writ-dsr/writ/shared/platform/child"
 )
 
@@ -39,10 +40,33 @@ type emulator struct {
 	process *child.Process
 }
 
+// Emulated starts an emulator and nothing else, for tests of one store or one
+// client. It returns an environment in which AWS is that emulator, and what ends it.
+func Emulated(ctx context.Context) (env []string, end func() error, err error) {
+	root, err := checkout.Root()
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "writ-emulator-")
+	if err != nil {
+		return nil, nil, fmt.Errorf("making the emulator's folder: %w", err)
+	}
+	port, err := portFor(0, "the emulator")
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	// Nobody reads its mails: the discard port refuses the relay.
+	e, err := startEmulator(ctx, root, dir, port, "127.0.0.1:9", "0")
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return operatorEnv(e.url), func() error { return errors.Join(e.stop(), os.RemoveAll(dir)) }, nil
+}
+
 // startEmulator starts MiniStack with IAM enforced and waits until it answers.
-// Mails are relayed to the SMTP server at smtp; waits of the state machine last
-// waitScale of their time. Its files live in dir/emulator, its log in dir/emulator.log.
-func startEmulator(ctx context.Context, root, dir string, port int, smtp, waitScale string) (*emulator, error) {
+// Functions find AWS at gateway. Mails are relayed to the SMTP server at smtp;
+// waits of the state machine last waitScale of their time. Its files live in dir/emulator, its log in dir/emulator.log.
+func startEmulator(ctx context.Context, root, dir string, port int, gateway, smtp, waitScale string) (*emulator, error) {
 	program := filepath.Join(root, ".tools", "venv", "bin", "ministack")
 	if _, err := os.Stat(program); err != nil {
 		return nil, errors.New("the emulator is not installed: run make tools")
@@ -62,7 +86,7 @@ func startEmulator(ctx context.Context, root, dir string, port int, smtp, waitSc
 	// The Lambdas inherit this environment whole: it holds nothing of ours.
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C.UTF-8", "TZ=UTC",
-		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "AWS_ENDPOINT_URL=" + e.url,
+		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "AWS_ENDPOINT_URL=" + gateway,
 		"MINISTACK_REGION=" + Region, "MINISTACK_ACCOUNT_ID=" + Account,
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
 		"SFN_WAIT_SCALE=" + waitScale, "SMTP_HOST=" + smtp, "LOG_LEVEL=WARNING",

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,6 +59,10 @@ type Options struct {
 	Learners  []Learner         // who is in the company's systems
 	Vendors   map[string]Vendor // the fakes, by system
 	Secrets   map[string]string // further secrets, by <system>/<name>
+
+	// Gateway makes what the functions' calls to AWS pass on their way to the
+	// emulator, for example to count them; nil for the straight way.
+	Gateway func(emulator *url.URL) http.Handler
 
 	Dir string           // where logs and the deployment's files go; a temporary folder unless said otherwise
 	Say func(string)     // hears of each step, in one short sentence
@@ -229,11 +234,15 @@ func (s *Stand) startServers(ctx context.Context, root string, o Options) (accou
 		return nil, err
 	}
 	o.Say("Starting the emulator of AWS and PostgreSQL …")
+	gateway, err := s.gateway(o, awsPort)
+	if err != nil {
+		return nil, err
+	}
 	var e *emulator
 	var pg *pgtest.Server
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		e, err = startEmulator(ctx, root, s.Dir, awsPort, s.Inbox.Addr(), o.WaitScale)
+		e, err = startEmulator(ctx, root, s.Dir, awsPort, gateway, s.Inbox.Addr(), o.WaitScale)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -255,6 +264,15 @@ func (s *Stand) startServers(ctx context.Context, root string, o Options) (accou
 		return nil, err
 	}
 	return seedPostgres(ctx, s.Postgres, o.Learners)
+}
+
+// gateway is where the functions find AWS: the emulator, or what stands before it.
+func (s *Stand) gateway(o Options, awsPort int) (string, error) {
+	emulator := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(awsPort))}
+	if o.Gateway == nil {
+		return emulator.String(), nil
+	}
+	return s.serve(0, "the way to the emulator", o.Gateway(emulator))
 }
 
 // portFor returns a port that is free now: the wanted one, or any.
