@@ -254,3 +254,18 @@ func rawText(n *html.Node) string {
 	}
 	return b.String()
 }
+
+// Facts are the page's lists of terms: each term's text with its description's.
+func (p *Page) Facts() map[string]string {
+	facts := map[string]string{}
+	term := ""
+	walk(p.root, func(n *html.Node) {
+		switch n.Data {
+		case "dt":
+			term = text(n)
+		case "dd":
+			facts[term] = text(n)
+		}
+	})
+	return facts
+}
