@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"strings"
+	"unicode"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
@@ -49,18 +50,18 @@ func NewCode() string {
 }
 
 // CleanCode brings a typed code into the form it was made in: case, spaces and
-// hyphens do not count.
+// hyphens do not count. What holds anything else is no code, and comes back empty.
 func CleanCode(typed string) string {
 	clean := strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z':
 			return r - 'a' + 'A'
-		case strings.ContainsRune(codeLetters, r):
-			return r
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r):
+			return -1
 		}
-		return -1
+		return r
 	}, typed)
-	if len(clean) != 8 {
+	if len(clean) != 8 || strings.Trim(clean, codeLetters) != "" {
 		return ""
 	}
 	return clean[:4] + "-" + clean[4:]

@@ -25,9 +25,11 @@ const (
 )
 
 // Wrap turns a stage's Handle into a Lambda handler. A payload with a field
-// the stage does not know, or with another version than 1, is refused. Errors leave as messages.InvokeResponse_Error by value, because Lambda
-// otherwise names a fault by its Go type and a wrapped error would reach the
-// machine as "wrapError".
+// the stage does not know, or with another version than 1, is refused; a stage
+// that takes json.RawMessage reads a foreign event by itself. Errors leave as
+// messages.InvokeResponse_Error by value, because Lambda otherwise names a
+// fault by its Go type and a wrapped error would reach the machine as
+// "wrapError".
 func Wrap[In, Out any](handle func(context.Context, In) (Out, error), log *slog.Logger) func(context.Context, json.RawMessage) (any, error) {
 	return func(ctx context.Context, payload json.RawMessage) (out any, err error) {
 		defer func() {
@@ -37,9 +39,7 @@ func Wrap[In, Out any](handle func(context.Context, In) (Out, error), log *slog.
 			}
 		}()
 		var in In
-		dec := json.NewDecoder(bytes.NewReader(payload))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&in); err != nil {
+		if err := decode(payload, &in); err != nil {
 			log.Error("payload refused")
 			return nil, fault(Internal, "the payload is not what this stage takes")
 		}
@@ -55,6 +55,29 @@ func Wrap[In, Out any](handle func(context.Context, In) (Out, error), log *slog.
 		log.Error("fault", "fault", name, "kind", string(kind), "error", err.Error())
 		return nil, fault(name, err.Error())
 	}
+}
+
+// version is that of the payloads between the machine and the stages.
+const version = 1
+
+// decode reads one JSON value and nothing after it. The error is for nobody: it
+// may quote the payload.
+func decode(payload json.RawMessage, in any) error {
+	if raw, foreign := in.(*json.RawMessage); foreign {
+		return json.Unmarshal(payload, raw)
+	}
+	var named struct {
+		V int `json:"v"`
+	}
+	if err := json.Unmarshal(payload, &named); err != nil { // refuses what follows the first value, too
+		return err
+	}
+	if named.V != version {
+		return errors.New("another version")
+	}
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.DisallowUnknownFields()
+	return dec.Decode(in)
 }
 
 func fault(name, message string) messages.InvokeResponse_Error {
@@ -82,7 +105,7 @@ func temporary(err error) bool {
 var allowed = map[string]bool{
 	slog.TimeKey: true, slog.LevelKey: true, slog.MessageKey: true,
 	"function": true, "request_id": true, "run": true, "system": true, "phase": true, "op": true, "status": true, "cause": true,
-	"fault": true, "kind": true, "class": true, "error": true, "count": true, "ms": true, "bytes": true, "notice": true, "stack": true, "path": true, "method": true, "code": true,
+	"fault": true, "kind": true, "class": true, "error": true, "count": true, "ms": true, "bytes": true, "notice": true, "stack": true, "type": true, "path": true, "method": true, "code": true,
 }
 
 // Logger writes JSON lines with allowed keys only.
