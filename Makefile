@@ -75,7 +75,7 @@ bin/.stamp-$(ARCH): $(SOURCES) Makefile
 
 .PHONY: test
 test: tools ## everything: vet, unit, conformance, template, layers, ASL lint, end to end on the emulator
-	go vet ./...
+	go vet -tags e2e ./...
 	go test ./...
 	$(MAKE) --no-print-directory asl
 	$(MAKE) --no-print-directory e2e
@@ -84,10 +84,13 @@ test: tools ## everything: vet, unit, conformance, template, layers, ASL lint, e
 asl: node_modules/.stamp ## lint the state machines
 	@for f in statemachines/*.asl.json; do node_modules/.bin/asl-validator --json-path "$$f" || exit 1; done
 
+# Packages beside infra/e2e whose tests want an emulator and no deployed stack.
+EMULATED = $(sort $(dir $(shell grep -rl '^//go:build e2e' --include='*_test.go' cmd shared)))
+
 .PHONY: e2e
-e2e: node_modules/.stamp $(VENV)/.stamp ## end to end on the emulator
+e2e: node_modules/.stamp $(VENV)/.stamp ## on the emulator: stores and clients one by one, then the deployed stack end to end
 	$(MAKE) --no-print-directory build ARCH=host
-	go vet -tags e2e ./infra/e2e/...
+	go run ./infra/stand/emulated go test -tags e2e -count=1 $(EMULATED:%=./%)
 	go test -tags e2e -count=1 -timeout 20m ./infra/e2e/...
 
 .PHONY: smoke
@@ -106,7 +109,7 @@ bench: node_modules/.stamp $(VENV)/.stamp ## measure, print `name value unit`, w
 lint: .bin/staticcheck ## gofmt, vet, staticcheck, generated files current
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:" $$unformatted >&2; exit 1; fi
-	go vet ./...
+	go vet -tags e2e ./...
 	.bin/staticcheck -tags e2e ./...
 	$(MAKE) --no-print-directory check-generated
 

@@ -55,8 +55,8 @@ func Emulated(ctx context.Context) (env []string, end func() error, err error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	// Nobody reads its mails: the discard port refuses the relay.
-	e, err := startEmulator(ctx, root, dir, port, "127.0.0.1:9", "0")
+	// Nobody reads its mails: nothing listens on the discard port.
+	e, err := startEmulator(ctx, root, dir, port, "http://127.0.0.1:"+strconv.Itoa(port), "127.0.0.1:9", "0")
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
