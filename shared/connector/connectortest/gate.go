@@ -2,20 +2,20 @@ package connectortest
 
 import (
 	"bytes"
-	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strconv"
-	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
-// gate stands between an HTTP driver and its vendor's fake: it records every
-// request with the host the driver meant, and acts out what a network and a
-// vendor can do wrong.
+// gate stands between an HTTP driver and its vendor's fake: it is the driver's
+// Config.Transport, notes every request with the host the driver meant, and
+// acts out what a network and a vendor can do wrong. Nothing leaves the
+// process; the server behind the base URL is there for a driver that goes round
+// the transport, so that it is seen.
 type gate struct {
 	server *httptest.Server
 	store  http.Handler
@@ -23,27 +23,22 @@ type gate struct {
 	mu       sync.Mutex
 	requests []request
 	fault    answer
-	pages    map[string][]byte // path → first page, while pages repeat
-	waiting  chan struct{}     // closed once a request hangs
-	released chan struct{}     // closed to let hanging requests go
+	pages    map[string]page // path → first page, while pages repeat
+	waiting  chan struct{}   // closed once a request hangs
+	released chan struct{}   // closed to let hanging requests go
 	once     sync.Once
 }
-
-// meantHost carries the host a driver asked for to the loopback server; a
-// request without it went round Config.Transport.
-const meantHost = "X-Conformance-Host"
 
 // tooMany requests for one op are a loop; the gate ends it.
 const tooMany = 2000
 
-// request is what the driver sent.
+// request is what the driver sent. Its host is empty when it went round the
+// transport.
 type request struct {
 	method, host, path, query string
 }
 
 func (r request) read() bool { return r.method == http.MethodGet || r.method == http.MethodHead }
-
-func (r request) String() string { return r.method + " " + r.path }
 
 // answer is a misbehaviour of the HTTP side.
 type answer struct {
@@ -68,35 +63,23 @@ const (
 )
 
 func newGate(t testing.TB, store http.Handler) *gate {
-	g := &gate{store: store, pages: map[string][]byte{}, waiting: make(chan struct{}), released: make(chan struct{})}
-	g.server = httptest.NewServer(http.HandlerFunc(g.serve))
+	g := &gate{store: store, waiting: make(chan struct{}), released: make(chan struct{})}
+	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.note(request{r.Method, "", r.URL.EscapedPath(), r.URL.RawQuery})
+		g.store.ServeHTTP(w, r)
+	}))
 	t.Cleanup(func() {
 		g.release()
-		g.server.CloseClientConnections()
 		g.server.Close()
 	})
 	return g
-}
-
-// RoundTrip notes the URL the driver asked for and sends the request to the
-// fake, whatever its host: nothing leaves the machine.
-func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
-	target, err := url.Parse(g.server.URL)
-	if err != nil {
-		return nil, err
-	}
-	sent := r.Clone(r.Context())
-	sent.Header.Set(meantHost, r.URL.Host)
-	sent.URL.Scheme, sent.URL.Host = target.Scheme, target.Host
-	transport := &http.Transport{DisableKeepAlives: true, Proxy: nil}
-	return transport.RoundTrip(sent)
 }
 
 // misbehave arms a fault and forgets the requests so far.
 func (g *gate) misbehave(a answer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.fault, g.requests, g.pages = a, nil, map[string][]byte{}
+	g.fault, g.requests, g.pages = a, nil, map[string]page{}
 }
 
 // seen returns the requests since the last misbehave.
@@ -106,95 +89,149 @@ func (g *gate) seen() []request {
 	return append([]request(nil), g.requests...)
 }
 
-func (g *gate) serve(w http.ResponseWriter, r *http.Request) {
-	g.mu.Lock()
-	g.requests = append(g.requests, request{r.Method, r.Header.Get(meantHost), r.URL.EscapedPath(), r.URL.RawQuery})
-	a, n := g.fault, len(g.requests)
-	g.mu.Unlock()
-	r.Header.Del(meantHost)
-	if n > tooMany {
-		panic(http.ErrAbortHandler)
-	}
-	read := r.Method == http.MethodGet || r.Method == http.MethodHead
-	if (a.nth != 0 && a.nth != n) || (a.writes && read) {
-		a = answer{}
-	}
-	switch a.mode {
-	case honest:
-		g.store.ServeHTTP(w, r)
-	case instead:
-		for k, v := range a.header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(a.status)
-		fmt.Fprint(w, a.body)
-	case resetBefore:
-		panic(http.ErrAbortHandler)
-	case resetAfter:
-		g.store.ServeHTTP(httptest.NewRecorder(), r)
-		panic(http.ErrAbortHandler)
-	case halfBody:
-		rec := httptest.NewRecorder()
-		g.store.ServeHTTP(rec, r)
-		body := rec.Body.Bytes()
-		copyHeader(w.Header(), rec.Header())
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		w.WriteHeader(rec.Code)
-		w.Write(body[:len(body)/2])
-		if f, ok := w.(http.Flusher); ok {
-			f.Flush()
-		}
-		panic(http.ErrAbortHandler)
-	case firstPage:
-		g.repeat(w, r, read)
-	case hang:
-		g.mu.Lock()
-		select {
-		case <-g.waiting:
-		default:
-			close(g.waiting)
-		}
-		g.mu.Unlock()
-		io.Copy(io.Discard, r.Body) // only then does the server see that the caller left
-		select {
-		case <-r.Context().Done():
-		case <-g.released:
-			panic(http.ErrAbortHandler)
-		}
-	}
-}
-
 // release ends all requests that hang.
 func (g *gate) release() { g.once.Do(func() { close(g.released) }) }
 
-// repeat answers each list by its first page for ever, as a vendor does that
-// ignores the paging parameter.
-func (g *gate) repeat(w http.ResponseWriter, r *http.Request, read bool) {
-	if !read {
-		g.store.ServeHTTP(w, r)
-		return
-	}
-	key := r.URL.EscapedPath()
+// note counts a request and returns the fault that meets it.
+func (g *gate) note(r request) answer {
 	g.mu.Lock()
-	body, again := g.pages[key]
-	g.mu.Unlock()
-	if again && strings.TrimSpace(r.URL.RawQuery) != "" {
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(body)
-		return
+	defer g.mu.Unlock()
+	g.requests = append(g.requests, r)
+	n, a := len(g.requests), g.fault
+	switch {
+	case n > tooMany:
+		return answer{mode: resetBefore}
+	case a.nth != 0 && a.nth != n, a.writes && r.read():
+		return answer{}
 	}
-	rec := httptest.NewRecorder()
-	g.store.ServeHTTP(rec, r)
-	g.mu.Lock()
-	g.pages[key] = bytes.Clone(rec.Body.Bytes())
-	g.mu.Unlock()
-	copyHeader(w.Header(), rec.Header())
-	w.WriteHeader(rec.Code)
-	w.Write(rec.Body.Bytes())
+	return a
 }
 
-func copyHeader(to, from http.Header) {
-	for k, v := range from {
-		to[k] = v
+var (
+	errReset error = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	errCut         = io.ErrUnexpectedEOF
+)
+
+// RoundTrip answers for the vendor.
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	sent := r.Clone(r.Context())
+	sent.RequestURI, sent.Body = r.URL.RequestURI(), http.NoBody
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body.Close()
+		sent.Body, sent.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	a := g.note(request{r.Method, r.URL.Host, r.URL.EscapedPath(), r.URL.RawQuery})
+	switch a.mode {
+	case instead:
+		return page{a.status, a.header, []byte(a.body)}.response(r), nil
+	case resetBefore:
+		return nil, errReset
+	case resetAfter:
+		g.vendor(sent)
+		return nil, errReset
+	case halfBody:
+		rec, ok := g.vendor(sent)
+		if !ok {
+			return nil, errReset
+		}
+		resp, body := response(r, rec), rec.Body.Bytes()
+		resp.ContentLength = int64(len(body))
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), cutting{}))
+		return resp, nil
+	case firstPage:
+		return g.repeat(r, sent)
+	case hang:
+		return g.hang(r)
+	}
+	rec, ok := g.vendor(sent)
+	if !ok {
+		return nil, errReset
+	}
+	return response(r, rec), nil
+}
+
+// vendor asks the fake. It reports false when the fake breaks the connection,
+// as a handler does by panicking with http.ErrAbortHandler.
+func (g *gate) vendor(r *http.Request) (rec *httptest.ResponseRecorder, ok bool) {
+	defer func() {
+		if p := recover(); p != nil && p != http.ErrAbortHandler {
+			panic(p)
+		}
+	}()
+	rec = httptest.NewRecorder()
+	g.store.ServeHTTP(rec, r)
+	return rec, true
+}
+
+func response(r *http.Request, rec *httptest.ResponseRecorder) *http.Response {
+	resp := rec.Result()
+	resp.Request = r
+	return resp
+}
+
+// cutting is the end of a body that breaks off.
+type cutting struct{}
+
+func (cutting) Read([]byte) (int, error) { return 0, errCut }
+
+// repeat answers each list by its first page for ever, as a vendor does that
+// ignores the paging parameter.
+func (g *gate) repeat(r, sent *http.Request) (*http.Response, error) {
+	key := r.URL.EscapedPath()
+	g.mu.Lock()
+	first, again := g.pages[key]
+	g.mu.Unlock()
+	if again && r.Method == http.MethodGet && r.URL.RawQuery != "" {
+		return first.response(r), nil
+	}
+	rec, ok := g.vendor(sent)
+	if !ok {
+		return nil, errReset
+	}
+	first = page{rec.Code, rec.Header(), rec.Body.Bytes()}
+	g.mu.Lock()
+	g.pages[key] = first
+	g.mu.Unlock()
+	return first.response(r), nil
+}
+
+// page is an answer to give more than once.
+type page struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+func (p page) response(r *http.Request) *http.Response {
+	rec := httptest.NewRecorder()
+	for k, v := range p.header {
+		rec.Header()[k] = v
+	}
+	rec.WriteHeader(p.status)
+	rec.Write(p.body)
+	return response(r, rec)
+}
+
+// hang gives no answer until the caller gives up or the law does.
+func (g *gate) hang(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	select {
+	case <-g.waiting:
+	default:
+		close(g.waiting)
+	}
+	g.mu.Unlock()
+	select {
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-g.released:
+		return nil, errReset
 	}
 }

@@ -30,6 +30,7 @@ var planted = []struct {
 	{reference.BugYieldsFreeField, "stranger_address", overHTTP},
 	{reference.BugDropsLastPage, "export_complete", overHTTP},
 	{reference.BugResumeSkips, "cut_and_resumed", overHTTP},
+	{reference.BugLookForgets, "cut_and_resumed", overHTTP},
 	{reference.BugLeavesProfile, "erase_then_locate", overHTTP},
 	{reference.BugLeavesTrash, "soft_delete_is_not_erasure", overHTTP},
 	{reference.BugForgetsKey, "same_key_once", overHTTP},

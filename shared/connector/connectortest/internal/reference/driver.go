@@ -312,23 +312,23 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, r connector.Rec
 		_, err := d.all(ctx, "/profiles?email=x")
 		return connector.Evidence{}, err
 	}
-	seen := connector.Evidence{Remaining: map[string]int{}, Kept: map[string]int{}}
-	known := t.Footprint.IDs("profile")
-	for _, email := range t.Emails() {
-		exact, _, err := d.search(ctx, email)
-		if err != nil {
+	at, err := resume(t.Cursor, "search")
+	if err != nil {
+		return connector.Evidence{}, err
+	}
+	if at.Stage == "search" {
+		if at.Counts["profile"], at.After, err = d.searchAgain(ctx, t); err != nil {
 			return connector.Evidence{}, err
 		}
-		if !d.has(BugLeavesProfile) {
-			seen.Remaining["profile"] += len(exact)
+		at.Stage = "lists"
+		if err := d.save(ctx, t, at); err != nil {
+			return connector.Evidence{}, err
 		}
-		for _, p := range exact {
-			if !slices.Contains(known, p.ID) {
-				known = append(known, p.ID)
-			}
-		}
+	} else if d.has(BugLookForgets) {
+		at.Counts = map[string]int{}
 	}
-	for _, id := range known {
+	seen := connector.Evidence{Remaining: map[string]int{"profile": at.Counts["profile"]}, Kept: map[string]int{}}
+	for _, id := range strings.Fields(at.After) {
 		for kind, target := range lists(id) {
 			if kind == "trash" && d.has(BugLeavesTrash) {
 				continue
@@ -345,4 +345,25 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, r connector.Rec
 		}
 	}
 	return seen, nil
+}
+
+// searchAgain counts the profiles that the search finds now, and names these
+// and those found before.
+func (d *Driver) searchAgain(ctx context.Context, t connector.Task) (n int, ids string, err error) {
+	known := t.Footprint.IDs("profile")
+	for _, email := range t.Emails() {
+		exact, _, err := d.search(ctx, email)
+		if err != nil {
+			return 0, "", err
+		}
+		if !d.has(BugLeavesProfile) {
+			n += len(exact)
+		}
+		for _, p := range exact {
+			if !slices.Contains(known, p.ID) {
+				known = append(known, p.ID)
+			}
+		}
+	}
+	return n, strings.Join(known, " "), nil
 }

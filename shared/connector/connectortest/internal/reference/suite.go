@@ -26,6 +26,7 @@ const (
 	BugYieldsFreeField     Bug = "a free field is yielded as the vendor's word"
 	BugDropsLastPage       Bug = "the last page is dropped"
 	BugResumeSkips         Bug = "a resumed export skips a stage"
+	BugLookForgets         Bug = "a resumed look forgets what it saw"
 	BugLeavesProfile       Bug = "the profile is never deleted"
 	BugLeavesTrash         Bug = "the trash is forgotten"
 	BugForgetsKey          Bug = "no idempotency key is sent"
