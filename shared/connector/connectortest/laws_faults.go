@@ -124,9 +124,6 @@ func (w *world) kind(where string, err error, kinds ...connector.Kind) {
 // everyCallCounts: whichever of an op's calls is refused, the op fails: a 400
 // to one delete among ten is no success.
 func everyCallCounts(t testing.TB, s Suite) {
-	if s.Transport == Direct {
-		return // the store's faults last; directFaults holds what a Direct store can act out
-	}
 	for _, op := range reachable(s) {
 		w := open(t, s, dsrtest.Ada)
 		f := w.found(dsrtest.Ada)
@@ -213,9 +210,6 @@ func nonsense(t testing.TB, s Suite) {
 // repeatedPage: a list whose pages repeat is neither walked for ever nor called
 // complete.
 func repeatedPage(t testing.TB, s Suite) {
-	if !s.Descriptor.Can(dsr.Export) {
-		return
-	}
 	w := open(t, s, dsrtest.Ada)
 	f := w.found(dsrtest.Ada)
 	w.gate.misbehave(answer{mode: firstPage})

@@ -75,9 +75,6 @@ func (w *world) op(op dsr.Op, to *sink) call {
 
 // origin: what a person merely claims locates nothing.
 func origin(t testing.TB, s Suite) {
-	if !s.Descriptor.Can(dsr.Locate) {
-		return
-	}
 	w := open(t, s, dsrtest.Ada)
 	task := w.task(dsr.Locate, dsrtest.Ada, connector.Footprint{})
 	claimed := slices.Clone(task.Identities)
@@ -249,9 +246,6 @@ func strangerAddress(t testing.TB, s Suite) {
 // leave. The writer of exports withholds them for every driver; the law is that
 // a driver gives it rows it can look into.
 func forbiddenKinds(t testing.TB, s Suite) {
-	if !s.Descriptor.Can(dsr.Export) {
-		return
-	}
 	w := open(t, s, dsrtest.Ada)
 	for _, field := range slices.Sorted(maps.Keys(Forbidden())) {
 		if err := w.store.Annotate(dsrtest.Ada, field, Forbidden()[field]); err != nil {

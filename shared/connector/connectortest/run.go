@@ -22,7 +22,7 @@ type law struct {
 func laws() []law {
 	return []law{
 		{"capability_truth", always, capabilityTruth},
-		{"origin", always, origin},
+		{"origin", can(dsr.Locate), origin},
 		{"unknown_subject", always, unknownSubject},
 		{"others_untouched", always, othersUntouched},
 		{"look_alikes", always, lookAlikes},
@@ -37,15 +37,15 @@ func laws() []law {
 		{"suppression_survives", can(dsr.Suppress), suppressionSurvives},
 		{"read_back_honest", can(dsr.ReadBack), readBackHonest},
 		{"fault_to_kind", always, faultToKind},
-		{"every_call_counts", always, everyCallCounts},
+		{"every_call_counts", overHTTP, everyCallCounts},
 		{"unknown_effect_is_said", can(dsr.Erase), unknownEffect},
 		{"nonsense_is_no_answer", overHTTP, nonsense},
-		{"repeated_page", overHTTP, repeatedPage},
+		{"repeated_page", both(overHTTP, can(dsr.Export)), repeatedPage},
 		{"pending_by_job", hasAsync, pendingByJob},
 		{"cancellation", always, cancellation},
 		{"canaries", always, canaries},
 		{"declared_hosts", overHTTP, declaredHosts},
-		{"forbidden_kinds", has(Annotate, Content), forbiddenKinds},
+		{"forbidden_kinds", both(can(dsr.Export), has(Annotate, Content)), forbiddenKinds},
 	}
 }
 
@@ -165,6 +165,15 @@ func can(op dsr.Op) func(Suite) string {
 			return ""
 		}
 		return fmt.Sprintf("the descriptor says %s = %q", op, s.Descriptor.Ops[op])
+	}
+}
+
+func both(a, b func(Suite) string) func(Suite) string {
+	return func(s Suite) string {
+		if why := a(s); why != "" {
+			return why
+		}
+		return b(s)
 	}
 }
 

@@ -1,12 +1,18 @@
 package connectortest_test
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"maps"
+	"net/url"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/writ-dsr/writ/shared/connector/connectortest"
 	"github.com/writ-dsr/writ/shared/connector/connectortest/internal/reference"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 )
 
 func TestReferencePasses(t *testing.T) {
@@ -85,6 +91,41 @@ func TestEveryLawCatchesItsBug(t *testing.T) {
 		if !caught[law] {
 			t.Errorf("no planted bug shows that %s can fail", law)
 		}
+	}
+}
+
+func TestTheGuideNamesEveryLaw(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/add-a-connector.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, law := range connectortest.Laws() {
+		if !strings.Contains(string(guide), "`"+law+"`") {
+			t.Errorf("docs/add-a-connector.md does not say what %s proves", law)
+		}
+	}
+}
+
+func TestFindCanary(t *testing.T) {
+	for _, p := range append(dsrtest.LookAlikes(), dsrtest.Ada) {
+		for name, leak := range map[string]string{
+			"as it is":             "to " + p.Email + ".",
+			"lower case":           strings.ToLower(p.Name),
+			"in a query":           url.QueryEscape(p.Email),
+			"in a path":            url.PathEscape(p.Name),
+			"base64":               base64.StdEncoding.EncodeToString([]byte(p.Email)),
+			"base64, one byte on":  base64.URLEncoding.EncodeToString([]byte("x" + p.Phone)),
+			"base64, two bytes on": base64.RawURLEncoding.EncodeToString([]byte("xy" + p.City + "z")),
+			"hex":                  hex.EncodeToString([]byte(p.Phone)),
+			"HEX":                  strings.ToUpper(hex.EncodeToString([]byte(p.City))),
+		} {
+			if connectortest.FindCanary([]byte("{"+leak+"}")) == "" {
+				t.Errorf("%s: %q is not found", name, leak)
+			}
+		}
+	}
+	if hit := connectortest.FindCanary([]byte(`{"count":3,"city":"Springfield","mail":"someone@learner.example"}`)); hit != "" {
+		t.Errorf("%q is found where it is not", hit)
 	}
 }
 
