@@ -12,6 +12,7 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/ledger/passcode"
 	"github.com/writ-dsr/writ/shared/platform/mail"
 	"github.com/writ-dsr/writ/shared/platform/web"
 	"github.com/writ-dsr/writ/shared/policy"
@@ -23,15 +24,7 @@ type DownloadLedger interface {
 	SaveRequest(ctx context.Context, r ledger.Request) error
 	Append(ctx context.Context, e dsr.Event) error
 	Token(ctx context.Context, hash string, now time.Time) (ledger.Token, error)
-	SetCode(ctx context.Context, hash, codeHash string, due time.Time) error
-	CountAttempt(ctx context.Context, hash string, max int) error
-	ClearCode(ctx context.Context, hash, codeHash string) error
-	Hit(ctx context.Context, key string, window time.Duration, limit int, now time.Time) (bool, error)
-}
-
-// Hasher makes keyed hashes.
-type Hasher interface {
-	Hash(ctx context.Context, purpose, value string) (string, error)
+	passcode.Ledger
 }
 
 // Mailer sends one message; the same seed makes the same message again.
@@ -50,7 +43,7 @@ type Download struct {
 	Company *policy.Company
 	Ledger  DownloadLedger
 	Keys    dossier.Keys
-	Hasher  Hasher
+	Hasher  passcode.Hasher
 	Mail    Mailer
 	Objects Presigner
 	Origin  string // of the links Objects makes, for the page's security policy
@@ -61,10 +54,8 @@ type Download struct {
 // The code is short, so it lives ten minutes and takes five tries; the
 // presigned link, which works for whoever holds it, lives five minutes.
 const (
-	codeLife     = 10 * time.Minute
-	maxAttempts  = 5
-	codesPerHour = 5
-	linkLife     = 5 * time.Minute
+	codeLife = 10 * time.Minute
+	linkLife = 5 * time.Minute
 )
 
 //go:embed pages/*.html
@@ -125,26 +116,21 @@ func (s *Download) page(status int, name, title, lead, secret string, b *ledger.
 	return s.pages.Page(status, name, v)
 }
 
+func (s *Download) guard() passcode.Guard {
+	return passcode.Guard{Ledger: s.Ledger, Hasher: s.Hasher, Now: s.Now, Life: codeLife}
+}
+
 func (s *Download) send(ctx context.Context, secret string, token ledger.Token, request ledger.Request) (web.Response, error) {
-	now := s.Now()
-	ok, err := s.Ledger.Hit(ctx, "download_code#"+token.Hash, time.Hour, codesPerHour, now)
-	if err != nil {
-		return web.Response{}, fmt.Errorf("counting codes: %w", err)
-	}
-	if !ok {
+	code, err := s.guard().New(ctx, token)
+	if errors.Is(err, passcode.ErrTooMany) {
 		return s.page(http.StatusTooManyRequests, "code", "Too many codes", "We mailed several codes already; type the newest, or try again in an hour.", secret, request.Bundle, nil), nil
+	}
+	if err != nil {
+		return web.Response{}, err
 	}
 	d, err := dossier.Open(ctx, s.Ledger, s.Keys, request.ID)
 	if err != nil {
 		return web.Response{}, err
-	}
-	code := ledger.NewCode()
-	hash, err := s.Hasher.Hash(ctx, "code", token.Hash+code)
-	if err != nil {
-		return web.Response{}, fmt.Errorf("hashing the code: %w", err)
-	}
-	if err := s.Ledger.SetCode(ctx, token.Hash, hash, now.Add(codeLife)); err != nil {
-		return web.Response{}, fmt.Errorf("keeping the code: %w", err)
 	}
 	letter := mail.Letter{
 		Subject:   "Your code to download your data from " + s.Company.Name,
@@ -156,7 +142,7 @@ func (s *Download) send(ctx context.Context, secret string, token ledger.Token, 
 	if err != nil {
 		return web.Response{}, fmt.Errorf("writing the code: %w", err)
 	}
-	if _, err := s.Mail.Send(ctx, message, fmt.Sprintf("%s/download_code/%d", request.ID, now.UnixNano())); err != nil {
+	if _, err := s.Mail.Send(ctx, message, fmt.Sprintf("%s/download_code/%d", request.ID, s.Now().UnixNano())); err != nil {
 		return web.Response{}, fmt.Errorf("mailing the code: %w", err)
 	}
 	return s.page(http.StatusOK, "code", "Type the code", "We mailed a code to you; type it here within ten minutes.", secret, request.Bundle, nil), nil
@@ -166,25 +152,12 @@ func (s *Download) fetch(ctx context.Context, r web.Request, secret string, toke
 	wrong := func(text string) (web.Response, error) {
 		return s.page(http.StatusBadRequest, "code", "Type the code", "Type the code that we mailed to you.", secret, request.Bundle, []web.Problem{{Field: "code", Text: text}}), nil
 	}
-	typed := ledger.CleanCode(r.Form.Get("code"))
-	if r.Form.Get("code") == "" {
-		return wrong("Type the code from the mail.")
-	}
-	hash, err := s.Hasher.Hash(ctx, "code", token.Hash+typed)
+	problem, err := s.guard().Check(ctx, token, r.Form.Get("code"))
 	if err != nil {
-		return web.Response{}, fmt.Errorf("hashing the code: %w", err)
+		return web.Response{}, err
 	}
-	now := s.Now()
-	switch {
-	case token.CodeHash == "" || now.After(token.CodeDue):
-		return wrong("This code has expired; ask for a new one.")
-	case token.Attempts >= maxAttempts:
-		return wrong("The code was wrong too often; ask for a new one.")
-	case hash != token.CodeHash:
-		if err := s.Ledger.CountAttempt(ctx, token.Hash, maxAttempts); err != nil && !errors.Is(err, ledger.ErrAttempts) {
-			return web.Response{}, fmt.Errorf("counting the attempt: %w", err)
-		}
-		return wrong("This is not the code we mailed; type the newest one.")
+	if problem != "" {
+		return wrong(problem)
 	}
 	part := 1
 	if n, err := strconv.Atoi(r.Form.Get("part")); err == nil {
@@ -193,12 +166,11 @@ func (s *Download) fetch(ctx context.Context, r web.Request, secret string, toke
 	if part < 1 || part > len(request.Bundle.Files) {
 		return wrong("Choose one of the parts.")
 	}
-	err = s.Ledger.ClearCode(ctx, token.Hash, token.CodeHash)
-	if errors.Is(err, ledger.ErrUsed) {
-		return wrong("This code was used; ask for a new one.")
+	if problem, err = s.guard().Spend(ctx, token); err != nil {
+		return web.Response{}, err
 	}
-	if err != nil {
-		return web.Response{}, fmt.Errorf("using the code: %w", err)
+	if problem != "" {
+		return wrong(problem)
 	}
 	location, err := s.Objects.Presign(ctx, request.Bundle.Files[part-1].Key, fileName(s.Company.ID, part, len(request.Bundle.Files)), linkLife)
 	if err != nil {
@@ -212,7 +184,7 @@ func (s *Download) fetch(ctx context.Context, r web.Request, secret string, toke
 	}); err != nil {
 		return web.Response{}, fmt.Errorf("counting the download: %w", err)
 	}
-	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: request.ID, Chain: dsr.RequestChain, Kind: dsr.EventDownloaded, At: now, Detail: map[string]any{"part": part}}); err != nil {
+	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: request.ID, Chain: dsr.RequestChain, Kind: dsr.EventDownloaded, At: s.Now(), Detail: map[string]any{"part": part}}); err != nil {
 		return web.Response{}, err
 	}
 	return web.Redirect(location), nil

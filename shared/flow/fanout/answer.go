@@ -15,6 +15,7 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/ledger/passcode"
 	"github.com/writ-dsr/writ/shared/platform/mail"
 	"github.com/writ-dsr/writ/shared/platform/web"
 	"github.com/writ-dsr/writ/shared/policy"
@@ -29,10 +30,7 @@ type AnswerLedger interface {
 	SaveVisit(ctx context.Context, v dsr.Visit) error
 	Append(ctx context.Context, e dsr.Event) error
 	Token(ctx context.Context, hash string, now time.Time) (ledger.Token, error)
-	SetCode(ctx context.Context, hash, codeHash string, due time.Time) error
-	CountAttempt(ctx context.Context, hash string, max int) error
-	ClearCode(ctx context.Context, hash, codeHash string) error
-	Hit(ctx context.Context, key string, window time.Duration, limit int, now time.Time) (bool, error)
+	passcode.Ledger
 }
 
 // Upload is a form that sends one file straight to object storage.
@@ -76,11 +74,8 @@ type Answer struct {
 	pages       *web.Templates
 }
 
-const (
-	codeLife     = 30 * time.Minute
-	maxAttempts  = 5
-	codesPerHour = 5
-)
+// codeLife leaves time to look for a person's data and to add files.
+const codeLife = 30 * time.Minute
 
 //go:embed pages/*.html
 var pages embed.FS
@@ -118,12 +113,12 @@ func (a *Answer) Handle(ctx context.Context, r web.Request) (web.Response, error
 	case "send":
 		return a.send(ctx, o)
 	case "open", "answer":
-		problems, err := a.check(ctx, o, r.Form.Get("code"))
+		wrong, err := a.guard().Check(ctx, o.token, r.Form.Get("code"))
 		if err != nil {
 			return web.Response{}, err
 		}
-		if problems != nil {
-			return a.page(http.StatusBadRequest, "code", "Type the code", "Type the code that we mailed to you.", o, nil, problems), nil
+		if wrong != "" {
+			return a.wrong(o, wrong), nil
 		}
 		if r.Form.Get("step") == "answer" {
 			return a.answer(ctx, o, r)
@@ -206,23 +201,19 @@ func (a *Answer) page(status int, name, title, lead string, o open, data map[str
 	return a.pages.Page(status, name, v)
 }
 
+// wrong asks for the code again.
+func (a *Answer) wrong(o open, text string) web.Response {
+	return a.page(http.StatusBadRequest, "code", "Type the code", "Type the code that we mailed to you.", o, nil, []web.Problem{{Field: "code", Text: text}})
+}
+
 // send mails a fresh code to the assignee, at most a few an hour.
 func (a *Answer) send(ctx context.Context, o open) (web.Response, error) {
-	now := a.Now()
-	ok, err := a.Ledger.Hit(ctx, "task_code#"+o.token.Hash, time.Hour, codesPerHour, now)
-	if err != nil {
-		return web.Response{}, fmt.Errorf("counting codes: %w", err)
-	}
-	if !ok {
+	code, err := a.guard().New(ctx, o.token)
+	if errors.Is(err, passcode.ErrTooMany) {
 		return a.page(http.StatusTooManyRequests, "code", "Too many codes", "We mailed several codes already; type the newest, or try again in an hour.", o, nil, nil), nil
 	}
-	code := ledger.NewCode()
-	hash, err := a.Hasher.Hash(ctx, "code", o.token.Hash+code)
 	if err != nil {
-		return web.Response{}, fmt.Errorf("hashing the code: %w", err)
-	}
-	if err := a.Ledger.SetCode(ctx, o.token.Hash, hash, now.Add(codeLife)); err != nil {
-		return web.Response{}, fmt.Errorf("keeping the code: %w", err)
+		return web.Response{}, err
 	}
 	letter := mail.Letter{
 		Subject: "Your code for a data request task", Lead: "Type this code on the page of the task within 30 minutes.",
@@ -232,33 +223,14 @@ func (a *Answer) send(ctx context.Context, o open) (web.Response, error) {
 	if err != nil {
 		return web.Response{}, fmt.Errorf("writing the code: %w", err)
 	}
-	if _, err := a.Mail.Send(ctx, message, fmt.Sprintf("%s/task_code/%d", o.request.ID, now.UnixNano())); err != nil {
+	if _, err := a.Mail.Send(ctx, message, fmt.Sprintf("%s/task_code/%d", o.request.ID, a.Now().UnixNano())); err != nil {
 		return web.Response{}, fmt.Errorf("mailing the code: %w", err)
 	}
 	return a.page(http.StatusOK, "code", "Type the code", "We mailed a code to you; type it here.", o, nil, nil), nil
 }
 
-// check compares the typed code; nil problems mean that it is right.
-func (a *Answer) check(ctx context.Context, o open, typed string) ([]web.Problem, error) {
-	if typed == "" {
-		return []web.Problem{{Field: "code", Text: "Type the code from the mail."}}, nil
-	}
-	hash, err := a.Hasher.Hash(ctx, "code", o.token.Hash+ledger.CleanCode(typed))
-	if err != nil {
-		return nil, fmt.Errorf("hashing the code: %w", err)
-	}
-	switch {
-	case o.token.CodeHash == "" || a.Now().After(o.token.CodeDue):
-		return []web.Problem{{Field: "code", Text: "This code has expired; ask for a new one."}}, nil
-	case o.token.Attempts >= maxAttempts:
-		return []web.Problem{{Field: "code", Text: "The code was wrong too often; ask for a new one."}}, nil
-	case hash != o.token.CodeHash:
-		if err := a.Ledger.CountAttempt(ctx, o.token.Hash, maxAttempts); err != nil && !errors.Is(err, ledger.ErrAttempts) {
-			return nil, fmt.Errorf("counting the attempt: %w", err)
-		}
-		return []web.Problem{{Field: "code", Text: "This is not the code we mailed; type the newest one."}}, nil
-	}
-	return nil, nil
+func (a *Answer) guard() passcode.Guard {
+	return passcode.Guard{Ledger: a.Ledger, Hasher: a.Hasher, Now: a.Now, Life: codeLife}
 }
 
 // show is the task itself: whom to look for, what, and the answers.
@@ -350,11 +322,8 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "No file has arrived yet; upload it first."}})
 		}
 	}
-	if err := a.Ledger.ClearCode(ctx, o.token.Hash, o.token.CodeHash); err != nil {
-		if errors.Is(err, ledger.ErrUsed) {
-			return a.page(http.StatusBadRequest, "code", "Type the code", "The code was used already; ask for a new one.", o, nil, nil), nil
-		}
-		return web.Response{}, fmt.Errorf("using the code: %w", err)
+	if wrong, err := a.guard().Spend(ctx, o.token); err != nil || wrong != "" {
+		return a.wrong(o, wrong), err
 	}
 	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
 	if err != nil {
@@ -436,8 +405,8 @@ func (a *Answer) startRun(ctx context.Context, id dsr.RequestID) error {
 
 // goOn starts the next run of a request that a fault had stopped.
 func (a *Answer) goOn(ctx context.Context, o open) (web.Response, error) {
-	if err := a.Ledger.ClearCode(ctx, o.token.Hash, o.token.CodeHash); err != nil {
-		return a.page(http.StatusBadRequest, "code", "Type the code", "The code was used already; ask for a new one.", o, nil, nil), nil
+	if wrong, err := a.guard().Spend(ctx, o.token); err != nil || wrong != "" {
+		return a.wrong(o, wrong), err
 	}
 	now := a.Now()
 	if _, err := ledger.Change(ctx, a.Ledger, o.request.ID, func(r *ledger.Request) error { r.Owner, r.Reason = "", ""; return nil }); err != nil {

@@ -186,7 +186,10 @@ func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error 
 		}
 		return s.reconcile(ctx, r, now)
 	case r.Status == dsr.NeedsAttention:
-		return s.people(ctx, r, now)
+		if err := s.people(ctx, r, now); err != nil {
+			return err
+		}
+		return s.reconcile(ctx, r, now) // its owner answered, and the run did not start
 	case r.Status == dsr.Answered:
 		if err := s.again(ctx, r, now); err != nil {
 			return err
@@ -233,7 +236,7 @@ func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) err
 // was aborted, failed where no Catch sees, or never started. After three the
 // request gets an owner.
 func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) error {
-	if r.Owner != "" || (r.Status != dsr.Verifying && r.Status != dsr.Running && r.Status != dsr.Answered) {
+	if r.Owner != "" || !r.Status.Open() {
 		return nil // closed, or with its owner, whose answer starts the next run
 	}
 	alive, err := s.Machine.Alive(ctx, r.ID, r.Run)
