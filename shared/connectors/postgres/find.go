@@ -54,23 +54,22 @@ func (s *session) mixed(q *query, e *entry, row string) string {
 	return "(" + s.owned(q, e, row) + " AND " + s.shared(q, e, row) + ")"
 }
 
-// linked is the condition of one link, and in a read back also that the row is
-// one the footprint names.
+// linked is the condition of one link of an entry.
 func (s *session) linked(q *query, e *entry, l link, row string) string {
 	if !l.direct() {
 		return s.walk(q, e.name, l, row)
 	}
-	stored := row + "." + quote(l.column) + "::text"
-	cond := never
-	if mine := s.found.same[holder{e.name, l.column}]; len(mine) > 0 {
-		a := q.arg(mine)
-		// The first half can use an index, the second is exact under any collation.
-		cond = fmt.Sprintf("(%s = ANY (%s::text[]) AND %s COLLATE \"C\" = ANY (%s::text[]))", stored, a, stored, a)
+	mine := s.found.same[holder{e.name, l.column}]
+	if len(mine) == 0 {
+		return never
 	}
-	return cond
+	// The first half can use an index, the second is exact under any collation.
+	stored, a := row+"."+quote(l.column)+"::text", q.arg(mine)
+	return fmt.Sprintf("(%s = ANY (%s::text[]) AND %s COLLATE \"C\" = ANY (%s::text[]))", stored, a, stored, a)
 }
 
-// walk follows the hops of a link to rows that are the person's.
+// walk follows the hops of a link to rows that are the person's, and in a read
+// back also to keys that the footprint remembers of such rows.
 func (s *session) walk(q *query, from name, l link, row string) string {
 	h, next := l.hops[0], q.alias()
 	var inner string

@@ -29,7 +29,7 @@ import (
 const rows = 100_000
 
 const schema = `
-CREATE TABLE accounts (id bigserial PRIMARY KEY, email text NOT NULL, name text);
+CREATE TABLE accounts (id bigserial PRIMARY KEY, email text, name text);
 CREATE TABLE course_progress (
 	id bigserial PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts, course text NOT NULL, score int, watched int, updated_at timestamptz NOT NULL
 );
@@ -43,7 +43,7 @@ category = "account"
 owner = { column = "email", identity = "email" }
 columns = ["id", "email", "name"]
 action = "anonymise"
-null = ["name"]
+null = ["email", "name"]
 
 [[table]]
 table = "course_progress"
