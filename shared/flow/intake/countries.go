@@ -14,7 +14,8 @@ type Country struct {
 	Name string
 }
 
-// Countries lists the world's countries by their English names.
+// Countries lists the world's countries by their English names, each once: no
+// code that was withdrawn, such as DD, or that names no country of its own.
 func Countries() []Country {
 	names := display.English.Regions()
 	var all []Country
@@ -22,7 +23,7 @@ func Countries() []Country {
 		for b := 'A'; b <= 'Z'; b++ {
 			code := string([]rune{a, b})
 			region, err := language.ParseRegion(code)
-			if err != nil || !region.IsCountry() || region.String() != code || code == "ZZ" {
+			if err != nil || !region.IsCountry() || region.String() != code || region.Canonicalize() != region || region.M49() == 0 {
 				continue
 			}
 			name := names.Name(region)

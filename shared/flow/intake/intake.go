@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -133,8 +134,11 @@ func (s *Stage) form(status int, e entry, problems []web.Problem) web.Response {
 // check reads the fields; each problem names its field.
 func (s *Stage) check(e entry) (rights []dsr.Right, other bool, problems []web.Problem) {
 	add := func(field, text string) { problems = append(problems, web.Problem{Field: field, Text: text}) }
-	if _, err := dsr.ParseAddress(e.Email); err != nil {
+	switch address, err := dsr.ParseAddress(e.Email); {
+	case err != nil:
 		add("email", "Enter your mail address, for example name@example.org.")
+	case !mailable(address):
+		add("email", "We cannot send mail to this address; enter one with plain letters before the @, or write to us.")
 	}
 	for _, v := range e.Rights {
 		if v == "other" {
@@ -167,6 +171,14 @@ func (s *Stage) check(e entry) (rights []dsr.Right, other bool, problems []web.P
 	}
 	slices.Sort(rights)
 	return rights, other, problems
+}
+
+// mailable reports whether the mail service can send to the address: its part
+// before the @ is ASCII, and it is no longer than an address may be once its
+// domain is written in ASCII.
+func mailable(a dsr.Address) bool {
+	_, err := dsr.ParseAddress(a.String())
+	return err == nil && !strings.ContainsFunc(a.Local, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 // record writes the request and starts its machine. A machine that does not
