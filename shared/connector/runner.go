@@ -84,37 +84,6 @@ const (
 	CauseManual        = "manual"         // the system has no API: a person's task from the start
 )
 
-// The answers a person can give to a task.
-const (
-	AnswerNothingHeld = "nothing_held"
-	AnswerDone        = "done"
-	AnswerUploaded    = "uploaded"
-	AnswerCannot      = "cannot"
-	AnswerAgain       = "again" // what stood in the way is mended: run the system's API again
-)
-
-// Answered are the outcomes of a visit that a person answered for: one for
-// each category, with the person's role as the witness.
-func Answered(v dsr.Visit) []dsr.Outcome {
-	all := make([]dsr.Outcome, 0, len(v.Categories))
-	for _, category := range v.Categories {
-		all = append(all, answered(v.Person, category))
-	}
-	return all
-}
-
-func answered(p *dsr.PersonTask, category string) dsr.Outcome {
-	switch p.Answer {
-	case AnswerNothingHeld:
-		return dsr.Outcome{Category: category, Kind: dsr.NotHeld, By: p.Assignee}
-	case AnswerDone:
-		return dsr.Outcome{Category: category, Kind: dsr.Attested, By: p.Assignee}
-	case AnswerUploaded:
-		return dsr.Outcome{Category: category, Kind: dsr.Attested, By: p.Assignee, Count: p.Files}
-	}
-	return dsr.Outcome{Category: category, Kind: dsr.Refused, Reason: AnswerCannot, By: p.Assignee}
-}
-
 // GroundHold is the ground of an outcome that a legal hold kept.
 const GroundHold = "legal_hold"
 
@@ -484,72 +453,6 @@ func (w *visit) settle(ctx context.Context) error {
 		return err
 	}
 	return w.save(ctx)
-}
-
-// outcomes gives every category of the system exactly the outcomes it has: what
-// the ops reported, with the read-back's word above the erase step's, and
-// not_held where the system holds nothing of it.
-func (w *visit) outcomes() []dsr.Outcome {
-	var said []dsr.Outcome
-	switch w.v.Phase {
-	case dsr.Gather:
-		if !slices.Contains(w.v.Ops, dsr.Export) {
-			return nil // the act visit of the system carries the outcomes
-		}
-		said = w.v.Steps[dsr.Export].Outcomes
-	case dsr.Act:
-		contradicted := w.v.Steps[dsr.ReadBack].Outcomes
-		for _, op := range []dsr.Op{dsr.Erase, dsr.Rectify} {
-			for _, o := range w.v.Steps[op].Outcomes {
-				if !slices.ContainsFunc(contradicted, func(c dsr.Outcome) bool { return c.Category == o.Category }) {
-					said = append(said, o)
-				}
-			}
-		}
-		said = append(said, contradicted...)
-	}
-	said = slices.DeleteFunc(slices.Clone(said), func(o dsr.Outcome) bool {
-		return o.Count == 0 && (o.Kind == dsr.Exported || o.Kind == dsr.Erased || o.Kind == dsr.Anonymised || o.Kind == dsr.Kept)
-	}) // nothing of it: not held, unless a person knows better
-	for _, category := range w.categories() {
-		if !slices.ContainsFunc(said, func(o dsr.Outcome) bool { return o.Category == category }) {
-			said = append(said, dsr.Outcome{Category: category, Kind: dsr.NotHeld})
-		}
-	}
-	if w.Decide != nil {
-		for i := range said {
-			said[i] = w.Decide(said[i])
-		}
-	}
-	slices.SortStableFunc(said, func(a, b dsr.Outcome) int {
-		return slices.Index(w.categories(), a.Category) - slices.Index(w.categories(), b.Category)
-	})
-	return said
-}
-
-// withPersons puts the person's word where the ops have none: a category that
-// nothing was reported of, or where the read-back contradicted the report.
-func (w *visit) withPersons(own []dsr.Outcome) []dsr.Outcome {
-	if own == nil && !slices.Contains(w.v.Ops, dsr.Export) {
-		return nil // a visit that only locates: the act visit asks again
-	}
-	for i, o := range own {
-		if o.Kind == dsr.NotHeld || o.Kind == dsr.Failed {
-			own[i] = answered(w.v.Person, o.Category)
-		}
-	}
-	return own
-}
-
-// categories are the pack's, and any other the connector counted.
-func (w *visit) categories() []string {
-	all := slices.Clone(w.v.Categories)
-	for _, c := range slices.Sorted(maps.Keys(w.secret.Found.Counts)) {
-		if !slices.Contains(all, c) {
-			all = append(all, c)
-		}
-	}
-	return all
 }
 
 func (w *visit) append(ctx context.Context, kind dsr.EventKind, op dsr.Op, detail map[string]any) error {

@@ -127,50 +127,6 @@ func vouched(all []dsr.Identity) []dsr.Identity {
 	return weak
 }
 
-// confirmed are the outcomes of an erasure whose answer never came and whose
-// effect the read-back proved.
-func confirmed(f Footprint, seen Evidence) []dsr.Outcome {
-	var all []dsr.Outcome
-	for category, n := range f.Counts {
-		kept := seen.Kept[category]
-		if kept > 0 {
-			all = append(all, dsr.Outcome{Category: category, Kind: dsr.Kept, Count: kept, Rule: "read_back"})
-		}
-		if n > kept {
-			all = append(all, dsr.Outcome{Category: category, Kind: dsr.Erased, Count: n - kept})
-		}
-	}
-	return all
-}
-
-func pending(outcomes []dsr.Outcome, category string) bool {
-	for _, o := range outcomes {
-		if o.Category == category && o.Kind == dsr.Accepted {
-			return true
-		}
-	}
-	return false
-}
-
-func failed(outcomes []dsr.Outcome) []dsr.Outcome {
-	var bad []dsr.Outcome
-	for _, o := range outcomes {
-		if o.Kind == dsr.Failed {
-			bad = append(bad, o)
-		}
-	}
-	return bad
-}
-
-func counts(outcomes []dsr.Outcome) map[string]any {
-	detail := map[string]any{}
-	for _, o := range outcomes {
-		n, _ := detail[string(o.Kind)].(int)
-		detail[string(o.Kind)] = n + o.Count
-	}
-	return detail
-}
-
 // backoff doubles from two seconds to a day, with full jitter in its upper half
 // so that many visits to one vendor spread out.
 func backoff(attempt int) time.Duration {

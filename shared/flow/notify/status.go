@@ -107,8 +107,12 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 	if err != nil {
 		return web.Response{}, fmt.Errorf("reading the visits of request %s: %w", r.ID, err)
 	}
+	slices.SortStableFunc(visits, func(a, b dsr.Visit) int { return strings.Compare(string(b.Phase), string(a.Phase)) }) // gather before act
 	var progress []Progress
 	for _, v := range visits {
+		if v.Settled() && len(v.Outcomes) == 0 {
+			continue // looked up: its result stands with the erasure
+		}
 		p := Progress{System: s.system(v.System), Phase: phaseName(v), State: stateName(v)}
 		for _, o := range v.Outcomes {
 			p.Outcomes = append(p.Outcomes, Line{s.category(o.Category), s.Result(r.Country, v.System, o)})
