@@ -51,10 +51,10 @@ func (s source) imports() map[string]token.Pos {
 func load(root fs.FS) ([]source, error) {
 	var all []source
 	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
-		switch base := path.Base(name); {
+		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "testdata" || base == "node_modules" || base == "cdk.out"):
+		case d.IsDir() && (made(name) || path.Base(name) == "testdata"):
 			return fs.SkipDir
 		case d.IsDir() || path.Ext(name) != ".go":
 			return nil
@@ -74,6 +74,41 @@ func load(root fs.FS) ([]source, error) {
 		return nil, fmt.Errorf("reading the module's source: %w", err)
 	}
 	return all, nil
+}
+
+// made reports whether a folder is not ours but a command's.
+func made(folder string) bool {
+	base := path.Base(folder)
+	return folder != "." && (strings.HasPrefix(base, ".") || slices.Contains([]string{"node_modules", "cdk.out", "bin"}, base))
+}
+
+// Leaks looks with find into every file that is neither a test nor the cast's
+// own package, and returns those that hold a personal value and how many files
+// it read.
+func Leaks(root fs.FS, find func([]byte) string) (leaks []string, files int, err error) {
+	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && made(name):
+			return fs.SkipDir
+		case !d.Type().IsRegular() || strings.HasSuffix(name, "_test.go") || within(path.Dir(name), "shared/dsr/dsrtest"):
+			return nil
+		}
+		text, err := fs.ReadFile(root, name)
+		if err != nil {
+			return err
+		}
+		files++
+		if find(text) != "" {
+			leaks = append(leaks, fmt.Sprintf("%s: it holds a value of a person of the cast", name))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("looking for personal values: %w", err)
+	}
+	return leaks, files, nil
 }
 
 // Check returns every violation in the module below root, in the order of the

@@ -7,6 +7,8 @@ import (
 	"testing/fstest"
 
 	"github.com/writ-dsr/writ/shared/archtest"
+	"github.com/writ-dsr/writ/shared/connector/connectortest"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 )
 
 const root = "../.."
@@ -34,6 +36,30 @@ func TestOneWordPerStage(t *testing.T) {
 func TestEveryRoomOfTheTableExists(t *testing.T) {
 	for _, missing := range archtest.Missing(os.DirFS(root)) {
 		t.Errorf("the table names %s, which is not in the tree", missing)
+	}
+}
+
+// TestNobodyOfTheCastOutsideTests: what ships, and every recorded state, holds
+// no value of the synthetic people. Only their own package and tests do.
+func TestNobodyOfTheCastOutsideTests(t *testing.T) {
+	leaks, files, err := archtest.Leaks(os.DirFS(root), connectortest.FindCanary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range leaks {
+		t.Error(l)
+	}
+	if files < 100 {
+		t.Errorf("%d files were read; the tree has more", files)
+	}
+	planted := fstest.MapFS{
+		"statemachines/testdata/PlanRequest.in.json": {Data: []byte(`{"email":"` + dsrtest.Ada.Email + `"}`)},
+		"shared/flow/plan/plan_test.go":              {Data: []byte(dsrtest.Ada.Email)},
+		"shared/dsr/dsrtest/cast.go":                 {Data: []byte(dsrtest.Ada.Email)},
+	}
+	leaks, files, err = archtest.Leaks(planted, connectortest.FindCanary)
+	if err != nil || files != 1 || len(leaks) != 1 || !strings.Contains(leaks[0], "PlanRequest.in.json") {
+		t.Errorf("a planted leak: %q of %d files, %v", leaks, files, err)
 	}
 }
 

@@ -155,6 +155,8 @@ func unlocked(err error) bool {
 	switch answer.ErrorCode() {
 	case "NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError":
 		return true
+	case "NoSuchVersion", "NoSuchKey": // it went since it was listed: no lock held it
+		return true
 	case "InvalidRequest": // "Bucket is missing Object Lock Configuration"
 		return true
 	}

@@ -185,6 +185,10 @@ func TestLocks(t *testing.T) {
 	if seen, err := d.ReadBack(t.Context(), task, r); err != nil || seen.Gone() {
 		t.Errorf("read back with a delete marker left: %v, %v", seen, err)
 	}
+	w.denied = map[string]string{"GetObjectRetention": "NoSuchVersion", "GetObjectLegalHold": "NoSuchVersion"}
+	if seen, err := d.ReadBack(t.Context(), task, r); err != nil || seen.Gone() || seen.Kept[category] != 0 {
+		t.Errorf("read back of what goes meanwhile: %v, %v; want it seen, and not as kept", seen, err)
+	}
 	w.hides(t, d, task)
 }
 
