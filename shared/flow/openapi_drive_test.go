@@ -526,7 +526,13 @@ func (d *driver) desk(id dsr.RequestID) {
 
 	act(200, olga, "requests/list", `{}`)
 	act(400, olga, "requests/list", `{"status":"open"}`, true)
-	act(200, olga, "requests/show", `{"request_id":"`+string(id)+`"}`)
+	visits := 0
+	for _, id := range append(d.requests(), id) {
+		visits += strings.Count(act(200, olga, "requests/show", `{"request_id":"`+string(id)+`"}`), `"phase"`)
+	}
+	if visits < 2 {
+		d.t.Errorf("%d visits were shown, want the 2 of the task", visits)
+	}
 	act(404, olga, "requests/show", `{"request_id":"w`+strings.Repeat("a", 25)+`"}`)
 	act(400, olga, "requests/show", `{"request":"w"}`, true)
 	if chain := act(200, olga, "requests/events", `{"request_id":"`+string(id)+`"}`); !strings.Contains(chain, `"received"`) {
