@@ -53,6 +53,15 @@ type Answer struct {
 // maxAttempts is how many wrong codes end a link.
 const maxAttempts = 5
 
+// answering is longer than this function may run. A link used before that whose
+// request still waits belongs to an answer that was cut off: the person types
+// the code again and it goes on.
+const answering = time.Minute
+
+func spent(t ledger.Token, now time.Time) bool {
+	return !t.UsedAt.IsZero() && now.Sub(t.UsedAt) < answering
+}
+
 // statusLife is how long a status link works: longer than any request.
 const statusLife = 180 * 24 * time.Hour
 
@@ -91,8 +100,8 @@ func (a *Answer) Handle(ctx context.Context, r web.Request) (web.Response, error
 	if err != nil {
 		return web.Response{}, fmt.Errorf("reading request %s: %w", token.RequestID, err)
 	}
-	if !token.UsedAt.IsZero() || request.Status != dsr.Verifying {
-		return a.page(http.StatusGone, "message", "This link was used", "This request is already confirmed or closed; this link does nothing more.", nil), nil
+	if request.Status != dsr.Verifying || spent(token, a.Now()) {
+		return a.used(), nil
 	}
 	if r.Method != http.MethodPost {
 		return a.ask(http.StatusOK, page, secret, request, nil), nil
@@ -119,7 +128,7 @@ func (a *Answer) page(status int, page, title, lead string, data any) web.Respon
 func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, token ledger.Token, request ledger.Request) (web.Response, error) {
 	code := ledger.CleanCode(r.Form.Get("code"))
 	var problems []web.Problem
-	if r.Form.Get("code") == "" {
+	if strings.TrimSpace(r.Form.Get("code")) == "" {
 		problems = append(problems, web.Problem{Field: "code", Text: "Type the code that the form showed you."})
 	}
 	if r.Form.Get("confirm") != "yes" {
@@ -144,34 +153,60 @@ func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, toke
 	if token.Attempts >= maxAttempts {
 		return a.page(http.StatusGone, "message", "Too many wrong codes", "The code was wrong too often, so this link no longer works; please send your request again.", nil), nil
 	}
-	switch err := a.Ledger.UseToken(ctx, token.Hash, a.Now()); {
-	case errors.Is(err, ledger.ErrUsed), errors.Is(err, ledger.ErrExpired):
-		return a.page(http.StatusGone, "message", "This link was used", "This request is already confirmed or closed; this link does nothing more.", nil), nil
-	case err != nil:
-		return web.Response{}, fmt.Errorf("using the token: %w", err)
+	d, err := a.open(ctx, token)
+	if err == nil {
+		d, err = a.prove(ctx, d)
 	}
-	d, err := a.prove(ctx, request.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrUsed), errors.Is(err, ledger.ErrExpired):
+		return a.used(), nil
+	case err != nil:
 		return web.Response{}, err
 	}
+	a.release(ctx, d) // first: the proof is recorded, whatever becomes of the page
 	status, err := a.statusLink(ctx, d.Request)
 	if err != nil {
 		return web.Response{}, err
 	}
-	a.release(ctx, d)
 	return a.page(http.StatusOK, "confirmed", "Your request is confirmed",
 		"Thank you: your request is confirmed, and you have our answer by "+d.Request.DueAt.UTC().Format("2 January 2006")+".",
 		map[string]any{"Status": status, "Reference": string(request.ID)}), nil
 }
 
+func (a *Answer) used() web.Response {
+	return a.page(http.StatusGone, "message", "This link was used", "This request is already confirmed or closed; this link does nothing more.", nil)
+}
+
+// open opens the request and spends the link, once; in this order, so that a key
+// service that does not answer costs nobody their link.
+func (a *Answer) open(ctx context.Context, t ledger.Token) (dossier.Dossier, error) {
+	d, err := dossier.Open(ctx, a.Ledger, a.Keys, t.RequestID)
+	if err != nil || !t.UsedAt.IsZero() {
+		return d, err
+	}
+	if err := a.Ledger.UseToken(ctx, t.Hash, a.Now()); err != nil {
+		return dossier.Dossier{}, fmt.Errorf("using the token: %w", err)
+	}
+	return d, nil
+}
+
+// move changes a request that still waits for its proof; ledger.ErrUsed if it
+// does not any more.
+func (a *Answer) move(ctx context.Context, id dsr.RequestID, f func(*ledger.Request)) (ledger.Request, error) {
+	return ledger.Change(ctx, a.Ledger, id, func(r *ledger.Request) error {
+		if r.Status != dsr.Verifying {
+			return ledger.ErrUsed
+		}
+		f(r)
+		return nil
+	})
+}
+
 // prove marks the request verified, or merged into an earlier open one of the
 // same person: only among proved requests, so that nobody can block another's
 // by asking first.
-func (a *Answer) prove(ctx context.Context, id dsr.RequestID) (dossier.Dossier, error) {
-	d, err := dossier.Open(ctx, a.Ledger, a.Keys, id)
-	if err != nil {
-		return dossier.Dossier{}, err
-	}
+func (a *Answer) prove(ctx context.Context, d dossier.Dossier) (dossier.Dossier, error) {
+	id := d.Request.ID
 	hash, err := a.Hasher.Hash(ctx, "identity", d.Subject.Email())
 	if err != nil {
 		return dossier.Dossier{}, fmt.Errorf("hashing the identity: %w", err)
@@ -184,10 +219,7 @@ func (a *Answer) prove(ctx context.Context, id dsr.RequestID) (dossier.Dossier, 
 	if winner.ID != id && !d.Request.Words && covers(winner.Rights, d.Request.Rights) {
 		return a.merge(ctx, d, winner.ID, now)
 	}
-	d.Request, err = ledger.Change(ctx, a.Ledger, id, func(r *ledger.Request) error {
-		r.Status, r.VerifiedAt = dsr.Running, now
-		return nil
-	})
+	d.Request, err = a.move(ctx, id, func(r *ledger.Request) { r.Status, r.VerifiedAt = dsr.Running, now })
 	if err != nil {
 		return dossier.Dossier{}, fmt.Errorf("recording the proof of request %s: %w", id, err)
 	}
@@ -232,9 +264,8 @@ func (a *Answer) merge(ctx context.Context, d dossier.Dossier, winner dsr.Reques
 	if err != nil {
 		return dossier.Dossier{}, fmt.Errorf("merging into request %s: %w", winner, err)
 	}
-	d.Request, err = ledger.Change(ctx, a.Ledger, d.Request.ID, func(r *ledger.Request) error {
+	d.Request, err = a.move(ctx, d.Request.ID, func(r *ledger.Request) {
 		r.Status, r.MergedInto, r.VerifiedAt, r.ClosedAt = dsr.Merged, winner, now, now
-		return nil
 	})
 	if err != nil {
 		return dossier.Dossier{}, fmt.Errorf("closing request %s as merged: %w", d.Request.ID, err)
@@ -288,28 +319,15 @@ func (a *Answer) disown(ctx context.Context, r web.Request, secret string, token
 	if typed := strings.ToLower(strings.Join(strings.Fields(r.Form.Get("word")), " ")); typed != "not me" {
 		return a.ask(http.StatusBadRequest, "disown", secret, request, []web.Problem{{Field: "word", Text: "Type the words: not me"}}), nil
 	}
-	switch err := a.Ledger.UseToken(ctx, token.Hash, a.Now()); {
-	case errors.Is(err, ledger.ErrUsed), errors.Is(err, ledger.ErrExpired):
-		return a.page(http.StatusGone, "message", "This link was used", "This request is already closed; this link does nothing more.", nil), nil
-	case err != nil:
-		return web.Response{}, fmt.Errorf("using the token: %w", err)
-	}
-	d, err := dossier.Open(ctx, a.Ledger, a.Keys, request.ID)
-	if err != nil {
-		return web.Response{}, err
-	}
+	d, err := a.open(ctx, token)
 	now := a.Now()
-	d.Request, err = ledger.Change(ctx, a.Ledger, request.ID, func(r *ledger.Request) error {
-		if r.Status != dsr.Verifying {
-			return ledger.ErrUsed
-		}
-		r.Status, r.ClosedAt = dsr.Disowned, now
-		return nil
-	})
-	if errors.Is(err, ledger.ErrUsed) {
-		return a.page(http.StatusGone, "message", "This link was used", "This request is already confirmed or closed; this link does nothing more.", nil), nil
+	if err == nil {
+		d.Request, err = a.move(ctx, request.ID, func(r *ledger.Request) { r.Status, r.ClosedAt = dsr.Disowned, now })
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrUsed), errors.Is(err, ledger.ErrExpired):
+		return a.used(), nil
+	case err != nil:
 		return web.Response{}, fmt.Errorf("closing request %s: %w", request.ID, err)
 	}
 	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: request.ID, Chain: dsr.RequestChain, Kind: dsr.EventDisowned, At: now}); err != nil {

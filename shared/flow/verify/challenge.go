@@ -210,7 +210,8 @@ func asked(rights []dsr.Right, words bool) string {
 }
 
 // Lapse closes a request whose time to prove has passed and lets its machine
-// send the answer. The sweep calls it.
+// send the answer. Called again before that answer is mailed it only lets the
+// machine go. The sweep calls it.
 func (c *Challenge) Lapse(ctx context.Context, id dsr.RequestID) error {
 	now := c.Now()
 	r, err := ledger.Change(ctx, c.Ledger, id, func(r *ledger.Request) error {
@@ -220,14 +221,16 @@ func (c *Challenge) Lapse(ctx context.Context, id dsr.RequestID) error {
 		r.Status, r.ClosedAt, r.Reason = dsr.Unverified, now, "no_proof"
 		return nil
 	})
-	if errors.Is(err, ledger.ErrStale) {
+	switch {
+	case errors.Is(err, ledger.ErrStale) && r.Status != dsr.Unverified:
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, ledger.ErrStale):
+	case err != nil:
 		return fmt.Errorf("closing request %s: %w", id, err)
-	}
-	if err := c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventUnverified, At: now, Run: r.Run}); err != nil {
-		return err
+	default:
+		if err := c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventUnverified, At: now, Run: r.Run}); err != nil {
+			return err
+		}
 	}
 	d, err := dossier.Open(ctx, c.Ledger, c.Keys, id)
 	if err != nil {
