@@ -198,6 +198,9 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 			errand.Located, errand.Found = true, found
 		}
 	}
+	if t.blind(v, all) {
+		return t.toPerson(ctx, v, connector.CauseNotLocated)
+	}
 	if v.Erases() {
 		if errand.HoldKeys, err = t.holdKeys(ctx, d, v); err != nil {
 			return connector.Answer{}, err
@@ -205,21 +208,42 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 	}
 	driver, err := t.Open(ctx)
 	if err != nil {
-		v.LeaseUntil = time.Time{}
-		if err := t.Ledger.SaveVisit(ctx, v); err != nil {
-			return connector.Answer{}, fmt.Errorf("saving the visit of system %s: %w", v.System, err)
-		}
 		cause := connector.CauseInvalid
 		switch connector.KindOf(err) {
 		case connector.Unauthorized, connector.NotFound:
 			cause = CauseMissingSecret
 		case connector.Unavailable, connector.RateLimited:
-			return connector.Answer{}, err
+			v.LeaseUntil = time.Time{}
+			return connector.Answer{}, errors.Join(err, t.Ledger.SaveVisit(ctx, v))
 		}
-		return connector.Answer{Status: connector.Person, Cause: cause}, nil
+		return t.toPerson(ctx, v, cause)
 	}
 	runner := connector.Runner{Connector: driver, Descriptor: t.Descriptor, Journal: t.Ledger, Now: t.Now, Reserve: t.Reserve}
 	return runner.Visit(ctx, errand)
+}
+
+// blind reports whether the visit gathers without the identifiers it needs: a
+// system it depends on could not be looked into. Finding nothing then would say
+// nothing.
+func (t *Task) blind(v dsr.Visit, all []dsr.Visit) bool {
+	if v.Phase != dsr.Gather || (v.Person != nil && !v.Person.AnsweredAt.IsZero() && v.Person.Answer != connector.AnswerAgain) {
+		return false
+	}
+	for _, other := range all {
+		if other.Phase == dsr.Gather && !other.Manual && slices.Contains(t.System.DependsOn, other.System) && !other.Steps[dsr.Locate].Done {
+			return true
+		}
+	}
+	return false
+}
+
+// toPerson gives the lease up and the visit to a person.
+func (t *Task) toPerson(ctx context.Context, v dsr.Visit, cause string) (connector.Answer, error) {
+	v.LeaseUntil = time.Time{}
+	if err := t.Ledger.SaveVisit(ctx, v); err != nil {
+		return connector.Answer{}, fmt.Errorf("saving the visit of system %s: %w", v.System, err)
+	}
+	return connector.Answer{Status: connector.Person, Cause: cause}, nil
 }
 
 // holdKeys are the keys under which a hold can stop this visit.
