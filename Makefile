@@ -95,11 +95,13 @@ e2e: node_modules/.stamp $(VENV)/.stamp ## on the emulator: stores and clients o
 
 .PHONY: smoke
 smoke: node_modules/.stamp $(VENV)/.stamp ## one access and one erasure as a person would, then end: non-zero if an outcome is wrong
-	go run ./cmd/writ demo --once
+	go build -o .bin/writ ./cmd/writ
+	.bin/writ demo --once
 
 .PHONY: demo
 demo: node_modules/.stamp $(VENV)/.stamp ## the same, then keep the form at http://127.0.0.1:8080/ and the mails at /inbox until Ctrl-C
-	go run ./cmd/writ demo
+	go build -o .bin/writ ./cmd/writ
+	.bin/writ demo
 
 .PHONY: bench
 bench: node_modules/.stamp $(VENV)/.stamp ## measure, print `name value unit`, write .bench/bench.json
