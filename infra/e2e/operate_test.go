@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -130,32 +131,50 @@ func (s *Suite) Backdate(t testing.TB, id dsr.RequestID, by time.Duration) ledge
 	})
 }
 
-// Expire makes the token of a link's secret expire now.
+// Expire makes a link expire a minute ago.
 func (s *Suite) Expire(t testing.TB, link string) {
 	t.Helper()
-	s.setToken(t, link, "due", time.Now().Add(-time.Minute))
+	s.editToken(t, link, func(token map[string]any, item map[string]dynamotypes.AttributeValue, past time.Time) {
+		token["due"] = past
+		item["due"] = &dynamotypes.AttributeValueMemberN{Value: strconv.FormatInt(past.UnixNano(), 10)}
+	})
 }
 
-// ExpireCode makes the mailed code of a link expire now.
+// ExpireCode makes the mailed code of a link expire a minute ago.
 func (s *Suite) ExpireCode(t testing.TB, link string) {
 	t.Helper()
-	s.setToken(t, link, "code_due", time.Now().Add(-time.Minute))
+	s.editToken(t, link, func(_ map[string]any, item map[string]dynamotypes.AttributeValue, past time.Time) {
+		item["code_due"] = &dynamotypes.AttributeValueMemberN{Value: strconv.FormatInt(past.UnixNano(), 10)}
+	})
 }
 
-func (s *Suite) setToken(t testing.TB, link, attribute string, at time.Time) {
+// editToken rewrites the record of a link as root: its document and what lies
+// beside it in the item.
+func (s *Suite) editToken(t testing.TB, link string, edit func(token map[string]any, item map[string]dynamotypes.AttributeValue, past time.Time)) {
 	t.Helper()
-	nanos, err := json.Marshal(at.UnixNano())
+	client, table := dynamodb.NewFromConfig(s.Config), aws.String(s.Outputs["TableTokens"])
+	found, err := client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: table, Key: map[string]dynamotypes.AttributeValue{
+		"hash": &dynamotypes.AttributeValueMemberS{Value: ledger.HashSecret(Secret(t, link))},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = dynamodb.NewFromConfig(s.Config).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
-		TableName: aws.String(s.Outputs["TableTokens"]), Key: map[string]dynamotypes.AttributeValue{"hash": &dynamotypes.AttributeValueMemberS{Value: ledger.HashSecret(Secret(t, link))}},
-		UpdateExpression: aws.String("SET #a = :at"), ConditionExpression: aws.String("attribute_exists(#a)"),
-		ExpressionAttributeNames:  map[string]string{"#a": attribute},
-		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{":at": &dynamotypes.AttributeValueMemberN{Value: string(nanos)}},
-	})
+	doc, ok := found.Item["doc"].(*dynamotypes.AttributeValueMemberS)
+	if !ok {
+		t.Fatal("the ledger knows no such link")
+	}
+	token := map[string]any{}
+	if err := json.Unmarshal([]byte(doc.Value), &token); err != nil {
+		t.Fatal(err)
+	}
+	edit(token, found.Item, time.Now().Add(-time.Minute))
+	changed, err := json.Marshal(token)
 	if err != nil {
-		t.Fatalf("changing the token of a link: %v", err)
+		t.Fatal(err)
+	}
+	doc.Value = string(changed)
+	if _, err := client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: table, Item: found.Item}); err != nil {
+		t.Fatal(err)
 	}
 }
 

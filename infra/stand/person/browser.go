@@ -269,3 +269,16 @@ func (p *Page) Facts() map[string]string {
 	})
 	return facts
 }
+
+// Post sends a body that no form of ours made, as a program does.
+func (b *Browser) Post(ctx context.Context, address, contentType, body string) (*Page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, strings.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("sending a form: %w", err)
+	}
+	req.Header.Set("Content-Type", contentType)
+	return b.do(req)
+}
+
+// Action is where the form is sent.
+func (f *Form) Action() *url.URL { return f.action }
