@@ -49,7 +49,7 @@ func needs() map[string]need {
 		"fanout-manual": {memory: small, timeout: 30, grants: []grant{opens, mails, releases},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit"}},
 		"fanout-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, starts, releases, uploads},
-			ledger: []string{"Append", "ClearCode", "CountAttempt", "Hit", "Request", "SaveRequest", "SaveVisit", "SetCode", "Subject", "TakeVisit", "Token", "Visit"}},
+			ledger: []string{"Append", "BeginErasing", "ClearCode", "CountAttempt", "Hit", "Request", "SaveRequest", "SaveVisit", "SetCode", "Subject", "TakeVisit", "Token", "Visit"}},
 		"collect-results": {memory: small, timeout: 60,
 			ledger: []string{"Append", "Request", "SaveRequest", "Visits"}},
 		"bundle-archive": {memory: large, timeout: 900, grants: []grant{bundles},

@@ -145,6 +145,14 @@ func (s *Stage) place(ctx context.Context, actor string, a act) (web.Response, e
 	if wrong != "" {
 		return answer(http.StatusBadRequest, problem(wrong))
 	}
+	if a.RequestID != "" {
+		switch _, err := s.Ledger.Request(ctx, a.RequestID); {
+		case errors.Is(err, ledger.ErrNotFound):
+			return answer(http.StatusNotFound, problem("there is no such request"))
+		case err != nil:
+			return web.Response{}, fmt.Errorf("reading the request: %w", err)
+		}
+	}
 	h := ledger.Hold{Key: key, Reason: a.Reason, By: actor, At: s.Now()}
 	switch err := s.Ledger.PlaceHold(ctx, h); {
 	case errors.Is(err, ledger.ErrExists):
@@ -254,6 +262,9 @@ type ShownVisit struct {
 }
 
 func (s *Stage) show(ctx context.Context, a act) (web.Response, error) {
+	if _, err := dsr.ParseRequestID(string(a.RequestID)); err != nil {
+		return answer(http.StatusBadRequest, problem("request_id is not a request's id"))
+	}
 	r, err := s.Ledger.Request(ctx, a.RequestID)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return answer(http.StatusNotFound, problem("there is no such request"))

@@ -27,6 +27,7 @@ type AnswerLedger interface {
 	SaveRequest(ctx context.Context, r ledger.Request) error
 	Visit(ctx context.Context, id dsr.RequestID, task string) (dsr.Visit, error)
 	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+	BeginErasing(ctx context.Context, v dsr.Visit, holdKeys []string, now time.Time) error
 	SaveVisit(ctx context.Context, v dsr.Visit) error
 	Append(ctx context.Context, e dsr.Event) error
 	Token(ctx context.Context, hash string, now time.Time) (ledger.Token, error)
@@ -157,14 +158,13 @@ func (a *Answer) find(ctx context.Context, secret string) (open, *web.Response, 
 	if o.request, err = a.Ledger.Request(ctx, token.RequestID); err != nil {
 		return open{}, nil, fmt.Errorf("reading request %s: %w", token.RequestID, err)
 	}
-	if !o.request.Status.Open() {
-		return refuse(http.StatusGone, "This task is closed", "The request is closed, so there is nothing left to do here.")
-	}
-	if o.own() {
-		if o.request.Owner == "" {
-			return refuse(http.StatusGone, "This task is done", "The request goes on already; there is nothing left to do here.")
-		}
+	switch own := o.own(); {
+	case own && o.request.Owner != "":
 		return o, nil, nil
+	case !o.request.Status.Open():
+		return refuse(http.StatusGone, "This task is closed", "The request is closed, so there is nothing left to do here.")
+	case own:
+		return refuse(http.StatusGone, "This task is done", "The request goes on already; there is nothing left to do here.")
 	}
 	if o.visit, err = a.Ledger.Visit(ctx, token.RequestID, token.Task); err != nil {
 		return open{}, nil, fmt.Errorf("reading task %s: %w", token.Task, err)
@@ -243,6 +243,11 @@ func (a *Answer) show(ctx context.Context, status int, o open, code string, prob
 	d, err := dossier.Open(ctx, a.Ledger, a.Keys, o.request.ID)
 	if err != nil {
 		return web.Response{}, err
+	}
+	if o.visit.Phase == dsr.Act {
+		if stop, err := a.allow(ctx, o, d); err != nil || stop != nil {
+			return deref(stop), err
+		}
 	}
 	data["Email"], data["Name"] = d.Subject.Email(), d.Subject.Name
 	if o.system() == dsr.Officer {
@@ -385,7 +390,8 @@ func (a *Answer) release(ctx context.Context, d dossier.Dossier, v dsr.Visit, wa
 			return
 		}
 	}
-	if d.Request.Status == dsr.Answered {
+	// The machine waits for a token that it will not get, or it has ended.
+	if d.Request.Status == dsr.Answered || d.Request.Status == dsr.Running && len(wait) > 0 {
 		if err = a.startRun(ctx, v.RequestID); err == nil {
 			return
 		}

@@ -41,14 +41,15 @@ type Attention struct {
 }
 
 // Raise makes the privacy officer the request's owner and mails them. A request
-// of another run, or one that is closed, is left alone.
+// of another run, or one that is closed, is left alone; one that was closed for
+// want of a proof still owes its last mail, so it gets an owner and stays closed.
 func (m Attention) Raise(ctx context.Context, id dsr.RequestID, run int, cause string) error {
 	now := m.Now()
 	r, err := ledger.Change(ctx, m.Ledger, id, func(r *ledger.Request) error {
-		if r.Run != run || !r.Status.Open() {
+		if r.Run != run || !r.Status.Open() && r.Status != dsr.Unverified {
 			return ledger.ErrStale
 		}
-		if r.Status != dsr.Verifying {
+		if r.Status != dsr.Verifying && r.Status != dsr.Unverified {
 			r.Status = dsr.NeedsAttention
 		}
 		r.Owner, r.Reason = OfficerRole, cause

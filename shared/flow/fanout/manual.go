@@ -84,6 +84,9 @@ type Manual struct {
 // answer after the partial answer still counts.
 const linkLife = 120 * 24 * time.Hour
 
+// longestLease is that of a function that may run for 15 minutes.
+const longestLease = 15*time.Minute + leaseSlack
+
 // OfficerRole is the role of the privacy officer, who has what no role has.
 const OfficerRole = "privacy_officer"
 
@@ -102,7 +105,9 @@ func (m *Manual) Handle(ctx context.Context, in ManualInput) (ManualOutput, erro
 	if r.Run != in.Run || (r.Status != dsr.Running && r.Status != dsr.Answered) {
 		return ManualOutput{}, m.release(ctx, in, releasedDone)
 	}
-	v, err := m.Ledger.TakeVisit(ctx, in.RequestID, dsr.Visit{System: in.System, Phase: in.Phase}.Task(), in.Run, now, now.Add(time.Minute))
+	// The machine asks a person after the visit's own function has ended, maybe
+	// by a crash: the lease that one left is void, and the fence stops its writes.
+	v, err := m.Ledger.TakeVisit(ctx, in.RequestID, dsr.Visit{System: in.System, Phase: in.Phase}.Task(), in.Run, now.Add(longestLease), now.Add(time.Minute))
 	switch {
 	case errors.Is(err, ledger.ErrSettled):
 		return ManualOutput{}, m.release(ctx, in, releasedDone)

@@ -53,7 +53,6 @@ func (m *Manual) Expire(ctx context.Context, id dsr.RequestID, task string) erro
 		return err
 	}
 	wait := v.Person.SealedWait
-	v.Person.SealedWait = nil
 	if err := deferVisit(ctx, m.Ledger, v, m.Now()); err != nil {
 		return err
 	}
@@ -68,7 +67,17 @@ func (m *Manual) Expire(ctx context.Context, id dsr.RequestID, task string) erro
 	if err != nil {
 		return err
 	}
-	return m.Machine.Release(ctx, token, Released{V: 1, Status: releasedDone})
+	if err := m.Machine.Release(ctx, token, Released{V: 1, Status: releasedDone}); err != nil {
+		return err // the token is kept: the next sweep tries again
+	}
+	if _, v, err = m.take(ctx, id, task); err != nil || v.Person == nil {
+		return err
+	}
+	v.Person.SealedWait, v.LeaseUntil = nil, time.Time{}
+	if err := m.Ledger.SaveVisit(ctx, v); err != nil {
+		return fmt.Errorf("recording the end of the wait of task %s: %w", task, err)
+	}
+	return nil
 }
 
 // take leases an open person's task; a settled one comes back without a Person.

@@ -202,12 +202,15 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 		return t.toPerson(ctx, v, connector.CauseNotLocated)
 	}
 	if v.Erases() {
-		if errand.HoldKeys, err = t.holdKeys(ctx, d, v); err != nil {
+		if errand.HoldKeys, err = holdKeys(ctx, t.Hasher, d, v); err != nil {
 			return connector.Answer{}, err
 		}
 	}
-	driver, err := t.Open(ctx)
-	if err != nil {
+	runner := connector.Runner{Descriptor: t.Descriptor, Journal: t.Ledger, Now: t.Now, Reserve: t.Reserve}
+	if answered(v) {
+		return runner.Visit(ctx, errand) // settled by the person's word: the system need not open
+	}
+	if runner.Connector, err = t.Open(ctx); err != nil {
 		cause := connector.CauseInvalid
 		switch connector.KindOf(err) {
 		case connector.Unauthorized, connector.NotFound:
@@ -218,15 +221,19 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 		}
 		return t.toPerson(ctx, v, cause)
 	}
-	runner := connector.Runner{Connector: driver, Descriptor: t.Descriptor, Journal: t.Ledger, Now: t.Now, Reserve: t.Reserve}
 	return runner.Visit(ctx, errand)
+}
+
+// answered reports whether a person's word ends the visit.
+func answered(v dsr.Visit) bool {
+	return v.Person != nil && !v.Person.AnsweredAt.IsZero() && v.Person.Answer != connector.AnswerAgain
 }
 
 // blind reports whether the visit gathers without the identifiers it needs: a
 // system it depends on could not be looked into. Finding nothing then would say
 // nothing.
 func (t *Task) blind(v dsr.Visit, all []dsr.Visit) bool {
-	if v.Phase != dsr.Gather || (v.Person != nil && !v.Person.AnsweredAt.IsZero() && v.Person.Answer != connector.AnswerAgain) {
+	if v.Phase != dsr.Gather || answered(v) {
 		return false
 	}
 	for _, other := range all {
@@ -247,8 +254,8 @@ func (t *Task) toPerson(ctx context.Context, v dsr.Visit, cause string) (connect
 }
 
 // holdKeys are the keys under which a hold can stop this visit.
-func (t *Task) holdKeys(ctx context.Context, d dossier.Dossier, v dsr.Visit) ([]string, error) {
-	hash, err := t.Hasher.Hash(ctx, "identity", d.Subject.Email())
+func holdKeys(ctx context.Context, h Hasher, d dossier.Dossier, v dsr.Visit) ([]string, error) {
+	hash, err := h.Hash(ctx, "identity", d.Subject.Email())
 	if err != nil {
 		return nil, fmt.Errorf("hashing the identity: %w", err)
 	}

@@ -68,12 +68,13 @@ func (b *Bounce) Handle(ctx context.Context, raw json.RawMessage) (Output, error
 		return Output{}, err
 	}
 	now := b.Now()
-	name := ""
+	name, unowned := "", false
 	changed, err := ledger.Change(ctx, b.Ledger, id, func(r *ledger.Request) error {
 		name = ""
 		for n, notice := range r.Notices {
 			if notice.MessageID == e.Detail.Mail.MessageID {
 				if !notice.BouncedAt.IsZero() {
+					unowned = r.Status == dsr.NeedsAttention && r.Owner == ""
 					return errAgain
 				}
 				notice.BouncedAt, name = now, n
@@ -97,6 +98,9 @@ func (b *Bounce) Handle(ctx context.Context, raw json.RawMessage) (Output, error
 		}
 		return nil
 	})
+	if unowned { // the event came before, and nobody could be told then
+		return out, b.Attention(ctx, id, changed.Run, "mail_bounced")
+	}
 	if errors.Is(err, errAgain) || errors.Is(err, ledger.ErrNotFound) {
 		return out, nil
 	}

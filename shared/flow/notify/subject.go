@@ -163,6 +163,9 @@ func (s *Subject) Copy(ctx context.Context, d dossier.Dossier, again bool) (bool
 	}
 	now := s.Now()
 	due := now.Add(BundleLife)
+	if again {
+		due = b.Due // the fortnight began with the first mail
+	}
 	download, err := s.link(ctx, d.Request.ID, ledger.TokenDownload, "/download", due)
 	if err != nil {
 		return false, err
@@ -216,7 +219,11 @@ func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 		l.Parts = append([]mail.Part{{Text: "What is not finished we go on with, and we write to you again when it is."}}, l.Parts...)
 	}
 	now := s.Now()
-	if err := s.send(ctx, d, number(d.Request, NoticeAnswer), l, func(r *ledger.Request) { r.Settle(verdict, now) }); err != nil {
+	if err := s.send(ctx, d, number(d.Request, NoticeAnswer), l, func(r *ledger.Request) {
+		if r.Status == dsr.Running || r.Status == dsr.Answered { // not withdrawn while the mail went out
+			r.Settle(verdict, now)
+		}
+	}); err != nil {
 		return false, err
 	}
 	if !verdict.Complete {

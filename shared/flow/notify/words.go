@@ -31,8 +31,12 @@ func lead(r ledger.Request, visits []dsr.Visit, v dsr.Verdict) string {
 		}
 	}
 	switch {
+	case !erasure && !v.Complete:
+		return "A person of our team is still working on your request; we write to you again when it is done."
 	case !erasure:
 		return "A person of our team has dealt with your request."
+	case !v.Complete && erased == 0:
+		return "We have not finished your request yet; below is where each system stands."
 	case !v.Complete:
 		return "We have erased a part of your data, and something is not finished yet."
 	case erased == 0 && kept == 0:

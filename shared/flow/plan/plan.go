@@ -5,6 +5,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -103,8 +104,11 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	out.Decision, out.Bundle = Run, slices.Contains(r.Rights, dsr.Access)
 	out.Gather, out.Act = waves(visits, dsr.Gather), waves(visits, dsr.Act)
+	out.Decision, out.Bundle = Run, slices.Contains(r.Rights, dsr.Access)
+	if b := r.Bundle; b != nil && !b.DeletedAt.IsZero() && len(out.Gather) == 0 {
+		out.Bundle = false // delivered, expired and deleted with its exports: nothing is left to copy
+	}
 	return out, nil
 }
 
@@ -122,12 +126,17 @@ func (s *Stage) resume(ctx context.Context, r ledger.Request) (ledger.Request, e
 
 func (s *Stage) unverified(ctx context.Context, r ledger.Request, out Output) (Output, error) {
 	now := s.Now()
-	if _, err := ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error {
-		if r.Status == dsr.Verifying {
-			r.Status, r.ClosedAt, r.Reason = dsr.Unverified, now, "no_proof"
+	_, err := ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error {
+		if r.Status != dsr.Verifying {
+			return ledger.ErrStale
 		}
+		r.Status, r.ClosedAt, r.Reason = dsr.Unverified, now, "no_proof"
 		return nil
-	}); err != nil {
+	})
+	if errors.Is(err, ledger.ErrStale) {
+		return out, nil // proved or disowned at the last moment: the sweep sees to the former
+	}
+	if err != nil {
 		return Output{}, fmt.Errorf("closing request %s: %w", r.ID, err)
 	}
 	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventUnverified, At: now, Run: r.Run}); err != nil {

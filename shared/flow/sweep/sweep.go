@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"strconv"
 	"time"
 
@@ -170,32 +171,42 @@ func (s *Stage) ended(ctx context.Context, id dsr.RequestID, run int, now time.T
 	return s.reconcile(ctx, r, now)
 }
 
+// noticeUnverified is the last mail of a request that nobody proved.
+const noticeUnverified = "unverified#1"
+
+// owesEnd reports whether a request was closed for want of a proof and its
+// person was not told yet.
+func owesEnd(r ledger.Request) bool {
+	_, told := r.Notices[noticeUnverified]
+	return r.Status == dsr.Unverified && !told
+}
+
 func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error {
 	clock := func() time.Time { return now }
 	switch {
-	case r.Status == dsr.Verifying && now.After(r.ProofDue):
-		return s.Challenges(clock).Lapse(ctx, r.ID)
+	case r.Status == dsr.Verifying && now.After(r.ProofDue), owesEnd(r):
+		lapsed := s.Challenges(clock).Lapse(ctx, r.ID)
+		if lapsed == nil {
+			return nil
+		}
+		// A wait that cannot be ended may be that of a machine that is gone.
+		s.Log.Warn("ending the wait for a proof", "request_id", string(r.ID), "error", lapsed.Error())
+		r, err := s.Ledger.Request(ctx, r.ID)
+		if err != nil {
+			return errors.Join(lapsed, err)
+		}
+		return s.reconcile(ctx, r, now)
 	case r.Status == dsr.Verifying:
-		if err := s.Challenges(clock).Send(ctx, r.ID); err != nil {
-			return err
-		}
-		return s.reconcile(ctx, r, now)
-	case r.Status == dsr.Running:
-		if err := s.people(ctx, r, now); err != nil {
-			return err
-		}
-		return s.reconcile(ctx, r, now)
-	case r.Status == dsr.NeedsAttention:
-		if err := s.people(ctx, r, now); err != nil {
-			return err
-		}
-		return s.reconcile(ctx, r, now) // its owner answered, and the run did not start
+		return errors.Join(s.Challenges(clock).Send(ctx, r.ID), s.reconcile(ctx, r, now))
+	case r.Status == dsr.Running, r.Status == dsr.NeedsAttention: // the latter: its owner answered, and the run did not start
+		return errors.Join(s.people(ctx, r, now), s.reconcile(ctx, r, now), s.expireBundle(ctx, r, now))
 	case r.Status == dsr.Answered:
-		if err := s.again(ctx, r, now); err != nil {
-			return err
-		}
+		return errors.Join(s.again(ctx, r, now), s.expireBundle(ctx, r, now))
 	}
-	return s.expire(ctx, r, now)
+	if err := s.expireBundle(ctx, r, now); err != nil {
+		return err
+	}
+	return s.destroyKey(ctx, r.ID, now)
 }
 
 // people reminds, escalates and lets late tasks go.
@@ -209,12 +220,14 @@ func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) err
 		return fmt.Errorf("reading the visits: %w", err)
 	}
 	people := s.People(func() time.Time { return now })
+	var all error
 	for _, v := range visits {
 		p := v.Person
 		if p == nil || !p.AnsweredAt.IsZero() || v.Settled() {
 			continue
 		}
 		half := p.OpenedAt.Add(p.Due.Sub(p.OpenedAt) / 2)
+		var err error
 		switch {
 		case !now.Before(deadline.MarginAt):
 			if len(p.SealedWait) > 0 {
@@ -225,26 +238,24 @@ func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) err
 		case p.RemindedAt.IsZero() && now.After(half):
 			err = people.Remind(ctx, r.ID, v.Task(), false)
 		}
-		if err != nil {
-			return err
-		}
+		all = errors.Join(all, err) // one task's trouble is not the others'
 	}
-	return nil
+	return all
 }
 
 // reconcile starts the next run of a request whose machine does not go on: it
 // was aborted, failed where no Catch sees, or never started. After three the
 // request gets an owner.
 func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) error {
-	if r.Owner != "" || !r.Status.Open() {
+	if r.Owner != "" || !r.Status.Open() && !owesEnd(r) {
 		return nil // closed, or with its owner, whose answer starts the next run
 	}
+	// Proved a while ago and not planned: its machine waits for a word that was
+	// lost, and never hears that the proof came.
+	deaf := r.Status == dsr.Running && !r.Planned && now.Sub(r.VerifiedAt) > startGrace
 	alive, err := s.Machine.Alive(ctx, r.ID, r.Run)
-	if err != nil || alive {
+	if err != nil || alive && !deaf {
 		return err
-	}
-	if r.Status == dsr.Answered {
-		return nil // its last run ended in an answer
 	}
 	if first := r.Clock[0].At; r.Run == 1 && r.FailedRuns == 0 && now.Sub(first) < startGrace && now.After(first) {
 		if err := s.Machine.StartRun(ctx, r.ID, r.Run, !r.VerifiedAt.IsZero()); err == nil {
@@ -281,13 +292,13 @@ func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) 
 var errAgain = errors.New("nothing to change")
 
 // again starts the next run of an answered request when something deferred or
-// accepted is due.
+// accepted is due, or the outcomes are no longer those the person was told.
 func (s *Stage) again(ctx context.Context, r ledger.Request, now time.Time) error {
 	visits, err := s.Ledger.Visits(ctx, r.ID)
 	if err != nil {
 		return fmt.Errorf("reading the visits: %w", err)
 	}
-	due := false
+	due := dsr.Judge(visits).Digest != r.Told
 	for _, v := range visits {
 		if v.Settled() || (v.Manual && v.Person != nil && v.Person.AnsweredAt.IsZero()) {
 			continue // a person's own task goes on when the person answers
@@ -313,25 +324,46 @@ func (s *Stage) again(ctx context.Context, r ledger.Request, now time.Time) erro
 	return s.Machine.StartRun(ctx, r.ID, next.Run, true)
 }
 
-// expire deletes the bundle and the exports when their time has passed, and
-// then the key: from there on nothing of the person can be read.
-func (s *Stage) expire(ctx context.Context, r ledger.Request, now time.Time) error {
-	if b := r.Bundle; b != nil && b.DeletedAt.IsZero() && !b.Due.IsZero() && now.After(b.Due) {
-		if err := s.forget(ctx, r.ID); err != nil {
-			return err
-		}
-		var err error
-		if r, err = ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error { r.Bundle.DeletedAt = now; return nil }); err != nil {
-			return fmt.Errorf("recording the end of the bundle: %w", err)
-		}
-		if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventBundleExpired, At: now}); err != nil {
-			return err
-		}
-	}
-	if r.Status.Open() || now.Before(r.ClosedAt.Add(keyRest)) || (r.Bundle != nil && r.Bundle.DeletedAt.IsZero() && !r.Bundle.Due.IsZero()) {
+// expireBundle deletes the copy when its time has passed, and with it what it
+// was made of. While a gathering is still open the exports stay: the copy that
+// follows is made of all of them.
+func (s *Stage) expireBundle(ctx context.Context, r ledger.Request, now time.Time) error {
+	if !kept(r.Bundle) || !now.After(r.Bundle.Due) {
 		return nil
 	}
-	if err := s.forget(ctx, r.ID); err != nil {
+	visits, err := s.Ledger.Visits(ctx, r.ID)
+	if err != nil {
+		return fmt.Errorf("reading the visits: %w", err)
+	}
+	folders := everything
+	if slices.ContainsFunc(visits, func(v dsr.Visit) bool { return v.Phase == dsr.Gather && !v.Settled() }) {
+		folders = []string{bundles}
+	}
+	if err := s.forget(ctx, r.ID, folders); err != nil {
+		return err
+	}
+	if _, err = ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error { r.Bundle.DeletedAt = now; return nil }); err != nil {
+		return fmt.Errorf("recording the end of the bundle: %w", err)
+	}
+	return s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventBundleExpired, At: now})
+}
+
+// kept reports whether there is a copy that its person may still download.
+func kept(b *ledger.Bundle) bool {
+	return b != nil && b.DeletedAt.IsZero() && !b.DeliveredAt.IsZero()
+}
+
+// destroyKey ends a closed request when nothing of it can still come in: from
+// then on nothing of the person can be read.
+func (s *Stage) destroyKey(ctx context.Context, id dsr.RequestID, now time.Time) error {
+	r, err := s.Ledger.Request(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading request %s: %w", id, err)
+	}
+	if r.Status.Open() || now.Before(r.ClosedAt.Add(keyRest)) || kept(r.Bundle) {
+		return nil
+	}
+	if err := s.forget(ctx, r.ID, everything); err != nil {
 		return err
 	}
 	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventKeyDestroyed, At: now}); err != nil {
@@ -354,8 +386,13 @@ func (s *Stage) expire(ctx context.Context, r ledger.Request, now time.Time) err
 	return nil
 }
 
-func (s *Stage) forget(ctx context.Context, id dsr.RequestID) error {
-	for _, prefix := range []string{"exports/", "bundles/", "uploads/"} {
+// The folders of the bucket, each with one below for each request.
+const bundles = "bundles/"
+
+var everything = []string{"exports/", bundles, "uploads/"}
+
+func (s *Stage) forget(ctx context.Context, id dsr.RequestID, folders []string) error {
+	for _, prefix := range folders {
 		if err := s.Objects.Delete(ctx, prefix+string(id)+"/"); err != nil {
 			return fmt.Errorf("deleting %s of the request: %w", prefix, err)
 		}

@@ -1,0 +1,63 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/platform/web"
+)
+
+// allow makes, immediately before a person is shown whom to erase, the write
+// that a connector's erasure needs too: it checks proof, run and every hold, and
+// ends the person's right to withdraw. What it stops is answered with a page; a
+// hold settles the visit.
+func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Response, error) {
+	now := a.Now()
+	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
+	if err != nil {
+		return nil, fmt.Errorf("taking task %s: %w", o.token.Task, err)
+	}
+	v.LeaseUntil = time.Time{}
+	keys, err := holdKeys(ctx, a.Hasher, d, v)
+	if err != nil {
+		return nil, errors.Join(err, a.Ledger.SaveVisit(ctx, v))
+	}
+	var stop web.Response
+	switch err := a.Ledger.BeginErasing(ctx, v, keys, now); {
+	case errors.Is(err, ledger.ErrHeld):
+		stop = a.page(http.StatusConflict, "closed", "Erase nothing", "A legal hold applies, so nothing may be erased; the task is closed, and the person is told.", o, nil, nil)
+		return &stop, a.held(ctx, d, v)
+	case errors.Is(err, ledger.ErrNotReady):
+		stop = a.page(http.StatusConflict, "closed", "Erase nothing now", "The request waits for a person's decision, so nothing may be erased now; please come back later.", o, nil, nil)
+		return &stop, a.Ledger.SaveVisit(ctx, v)
+	case err != nil:
+		return nil, fmt.Errorf("recording the intent of task %s: %w", o.token.Task, err)
+	}
+	return nil, nil
+}
+
+// held settles the visit with what the hold keeps, and lets the machine go on.
+func (a *Answer) held(ctx context.Context, d dossier.Dossier, v dsr.Visit) error {
+	now := a.Now()
+	wait := v.Person.SealedWait
+	v.Person.SealedWait, v.Outcomes = nil, nil
+	for _, category := range v.Categories {
+		v.Outcomes = append(v.Outcomes, dsr.Outcome{Category: category, Kind: dsr.Retained, Ground: connector.GroundHold, Until: "hold_lifted"})
+	}
+	v.Status, v.SettledAt = dsr.VisitSettled, now
+	if err := a.Ledger.SaveVisit(ctx, v); err != nil {
+		return fmt.Errorf("recording the hold on task %s: %w", v.Task(), err)
+	}
+	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventHeld, At: now, Run: v.Run, Fence: v.Fence, Detail: map[string]any{"phase": string(v.Phase)}}); err != nil {
+		return err
+	}
+	a.release(ctx, d, v, wait, releasedDone)
+	return nil
+}
