@@ -6,11 +6,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/infra/stand"
+	"github.com/writ-dsr/writ/infra/stand/person"
 	"github.com/writ-dsr/writ/shared/connectors/stripe/stripefake"
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/platform/checkout"
@@ -47,7 +50,7 @@ type endpoints struct {
 }
 
 type demo struct {
-	once                        bool
+	once, noStaff               bool
 	dir                         string
 	port, awsPort, postgresPort int
 }
@@ -59,6 +62,7 @@ func demoCommand() command {
 		setup: func(flags *flag.FlagSet) runner {
 			d := &demo{}
 			flags.BoolVar(&d.once, "once", false, "end after the two requests; fail if an outcome is wrong")
+			flags.BoolVar(&d.noStaff, "no-staff", false, "after the two requests, leave the employees' tasks to you")
 			flags.StringVar(&d.dir, "dir", ".demo", "folder of the logs and of endpoints.json, from the checkout's root")
 			flags.IntVar(&d.port, "port", 8080, "port of the form and the inbox; 0 for a free one")
 			flags.IntVar(&d.awsPort, "aws-port", 0, "port of the emulator of AWS; 0 for a free one")
@@ -106,7 +110,11 @@ func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 		return err
 	}
 	say("The form is at " + s.Front + "/ and the mails are at " + s.Front + "/inbox")
-	result, err := walker{Stand: s, pack: pack, stripe: stripe, customers: customersOf(stripe), say: say}.walk(ctx)
+	w := walker{Stand: s, pack: pack, stripe: stripe, customers: customersOf(stripe), say: say}
+	for _, address := range slices.Sorted(maps.Values(pack.Assignees)) {
+		w.staff = append(w.staff, person.New(address, s.Inbox))
+	}
+	result, err := w.walk(ctx)
 	if err != nil {
 		err = errors.Join(err, keepLogs(s))
 	}
@@ -120,6 +128,9 @@ func (d *demo) run(ctx context.Context, c console, args []string) (err error) {
 		say("Wrong: " + err.Error())
 	}
 	say("Ask for yourself at " + s.Front + "/ as one of docs/demo.md, read the mails at " + s.Front + "/inbox. Ctrl-C ends everything.")
+	if !d.noStaff {
+		w.keepWorking(ctx)
+	}
 	<-ctx.Done()
 	return err
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -65,7 +65,8 @@ type walker struct {
 	*stand.Stand
 	pack      *policy.Company
 	stripe    *stripefake.Fake
-	customers map[any]string // addresses of the payment company's customers, by id
+	customers map[any]string   // addresses of the payment company's customers, by id
+	staff     []*person.Person // the company's employees
 	say       func(string)
 }
 
@@ -76,8 +77,8 @@ func (w walker) walk(ctx context.Context) (walked, error) {
 	defer cancel()
 	working, enough := context.WithCancel(ctx)
 	g, working := errgroup.WithContext(working)
-	for _, address := range slices.Sorted(maps.Values(w.pack.Assignees)) {
-		g.Go(func() error { return person.New(address, w.Inbox).Work(working, dutiful) })
+	for _, employee := range w.staff {
+		g.Go(func() error { return employee.Work(working, dutiful) })
 	}
 	var result walked
 	g.Go(func() error {
@@ -100,6 +101,26 @@ func (w walker) walk(ctx context.Context) (walked, error) {
 		}
 	}
 	return result, nil
+}
+
+// keepWorking has the employees answer their tasks until ctx ends; a task that
+// cannot be answered is told and left.
+func (w walker) keepWorking(ctx context.Context) {
+	var g sync.WaitGroup
+	for _, employee := range w.staff {
+		g.Go(func() {
+			for {
+				_, link, err := employee.Mail(ctx, "/task")
+				if err != nil {
+					return
+				}
+				if _, err := employee.AnswerTask(ctx, link, dutiful); err != nil && ctx.Err() == nil {
+					w.say("An employee could not answer a task: " + err.Error())
+				}
+			}
+		})
+	}
+	g.Wait()
 }
 
 // dutiful is how the demo's employees answer: they found and did what the task asks.
