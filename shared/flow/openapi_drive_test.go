@@ -460,13 +460,13 @@ func (d *driver) progress(id dsr.RequestID, secret string) {
 func (d *driver) task() {
 	id, _ := d.ask(dsrtest.AdaDomain, "access")
 	d.change(id, func(r *ledger.Request) { r.Status, r.VerifiedAt, r.Planned = dsr.Running, d.now, true })
-	visit := func(system string) dsr.Visit {
+	visit := func(system string, phase dsr.Phase) dsr.Visit {
 		return dsr.Visit{
-			RequestID: id, System: system, Phase: dsr.Gather, Manual: true, Categories: []string{"support"}, Status: dsr.VisitWithPerson,
+			RequestID: id, System: system, Phase: phase, Manual: true, Categories: []string{"support"}, Status: dsr.VisitWithPerson,
 			Person: &dsr.PersonTask{Assignee: "support_lead", Instruction: system, Cause: connector.CauseManual, OpenedAt: d.now, Due: d.now.Add(48 * time.Hour)},
 		}
 	}
-	if err := d.store.PlanVisits(context.Background(), []dsr.Visit{visit("zendesk"), visit("intercom")}); err != nil {
+	if err := d.store.PlanVisits(context.Background(), []dsr.Visit{visit("zendesk", dsr.Gather), visit("intercom", dsr.Gather), visit("zendesk", dsr.Act)}); err != nil {
 		d.t.Fatal(err)
 	}
 	lead, _ := d.company.Assignee("support_lead")
@@ -494,6 +494,17 @@ func (d *driver) task() {
 		d.post("/task", 200, "t", other, "step", "send")
 	}
 	d.post("/task", 429, "t", other, "step", "send")
+
+	held := d.token(id, ledger.TokenTask, "zendesk#act")
+	d.post("/task", 200, "t", held, "step", "send")
+	hold := ledger.Hold{Key: ledger.HoldOnCategory("support"), Reason: "file 2026-14", By: "arn", At: d.now}
+	if err := d.store.PlaceHold(context.Background(), hold); err != nil {
+		d.t.Fatal(err)
+	}
+	d.post("/task", 409, "t", held, "step", "open", "code", d.code(d.last(lead)))
+	if err := d.store.LiftHold(context.Background(), hold.Key); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func (d *driver) desk(id dsr.RequestID) {
@@ -520,6 +531,7 @@ func (d *driver) desk(id dsr.RequestID) {
 		act(400, olga, path, `{"request_id":"w1","reason":"no id"}`, true)
 		act(400, olga, path, `{"subject":"x"}`, true)
 	}
+	act(404, olga, "holds/place", `{"request_id":"w`+strings.Repeat("a", 25)+`","reason":"no such request"}`)
 	act(400, olga, "holds/place", `{"category":"payments"}`, true)
 	act(400, olga, "holds/place", `{"category":"payments","reason":" "}`, true)
 	act(400, olga, "holds/place", `{"category":"gossip","reason":"x"}`)
@@ -530,11 +542,12 @@ func (d *driver) desk(id dsr.RequestID) {
 	for _, id := range append(d.requests(), id) {
 		visits += strings.Count(act(200, olga, "requests/show", `{"request_id":"`+string(id)+`"}`), `"phase"`)
 	}
-	if visits < 2 {
-		d.t.Errorf("%d visits were shown, want the 2 of the task", visits)
+	if visits != 3 {
+		d.t.Errorf("%d visits were shown, want the 3 of the task", visits)
 	}
 	act(404, olga, "requests/show", `{"request_id":"w`+strings.Repeat("a", 25)+`"}`)
 	act(400, olga, "requests/show", `{"request":"w"}`, true)
+	act(400, olga, "requests/show", `{"request_id":""}`, true)
 	if chain := act(200, olga, "requests/events", `{"request_id":"`+string(id)+`"}`); !strings.Contains(chain, `"received"`) {
 		d.t.Errorf("the request's chain is %s", chain)
 	}
