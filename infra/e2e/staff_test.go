@@ -226,8 +226,8 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 		return nil, err
 	}
 	task, err := press(ctx, asked, "code", map[string]string{"code": code})
-	if err != nil || task.Status == http.StatusGone {
-		return nil, err
+	if err != nil || task.Status == http.StatusGone || task.Status == http.StatusConflict {
+		return nil, err // 409: a hold came, and the page says to erase nothing
 	}
 	if task.Status != http.StatusOK {
 		return nil, errTask(task, "does not take the code")
