@@ -283,3 +283,39 @@ func TestTheGuidesRepeatTheWalk(t *testing.T) {
 		}
 	}
 }
+
+// Deploying and operating speak of every input and every alarm of the stack.
+func TestTheGuidesNameEveryInputAndAlarm(t *testing.T) {
+	tree := os.DirFS(root)
+	read := func(file string) string {
+		t.Helper()
+		text, err := fs.ReadFile(tree, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, c := range []struct {
+		source, guide, says string
+		found               *regexp.Regexp
+		least               int
+	}{
+		{"infra/settings.go", "docs/deploy.md", "`%s", regexp.MustCompile(`\bget\("([a-z.]+)"`), 9},
+		{"infra/settings.go", "infra/README.md", "`%s", regexp.MustCompile(`\bget\("([a-z.]+)"`), 9},
+		{"infra/constructs/watch.go", "docs/operations.md", "`…-%s", regexp.MustCompile(`\bw\.alarm\("([A-Za-z]+)"`), 5},
+		{"infra/stack.go", "docs/deploy.md", "`%s", regexp.MustCompile(`\bst\.Output\("([A-Za-z]+)"`), 7},
+	} {
+		guide, named := read(c.guide), map[string]bool{}
+		for _, m := range c.found.FindAllStringSubmatch(read(c.source), -1) {
+			named[m[1]] = true
+		}
+		if len(named) < c.least {
+			t.Errorf("%s: %d names were found, want at least %d", c.source, len(named), c.least)
+		}
+		for name := range named {
+			if !strings.Contains(guide, fmt.Sprintf(c.says, name)) {
+				t.Errorf("%s does not speak of %s, which %s has", c.guide, name, c.source)
+			}
+		}
+	}
+}
