@@ -122,7 +122,7 @@ func (s *Subject) Result(country, system string, o dsr.Outcome) string {
 		return "nothing is held about you"
 	case dsr.Retained:
 		if o.Ground == connector.GroundHold {
-			return "kept because a legal hold for possible claims applies; it is erased when the hold is lifted"
+			return "kept because a legal hold for possible claims applies, which has no end date yet; ask us again later, for it is not erased by itself when the hold ends"
 		}
 		for _, g := range s.Company.Grounds {
 			if g.ID == o.Ground {
