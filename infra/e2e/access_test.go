@@ -108,10 +108,7 @@ func (b Bundle) CSV(t testing.TB, system, category string) (rows []map[string]st
 		if e.System != system || e.Category != category || e.Kind != archive.KindCSV {
 			continue
 		}
-		lines, err := csv.NewReader(bytes.NewReader(b.Files[e.Name])).ReadAll()
-		if err != nil {
-			t.Fatalf("%s: %v", e.Name, err)
-		}
+		lines := readCSV(t, e.Name, b.Files[e.Name])
 		if len(lines)-1 != e.Rows {
 			t.Errorf("%s has %d rows, the manifest says %d", e.Name, len(lines)-1, e.Rows)
 		}
@@ -124,6 +121,15 @@ func (b Bundle) CSV(t testing.TB, system, category string) (rows []map[string]st
 		}
 	}
 	return rows
+}
+
+func readCSV(t testing.TB, name string, body []byte) [][]string {
+	t.Helper()
+	lines, err := csv.NewReader(bytes.NewReader(body)).ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return lines
 }
 
 // categoryOf is which data category a table of the company's database holds.

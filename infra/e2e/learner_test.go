@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/writ-dsr/writ/infra/stand"
@@ -52,8 +51,8 @@ func crowd(fake *stripefake.Fake) []stand.Learner {
 	return all
 }
 
-// Someone makes up a person: every value of them carries a canary, and the
-// suite's last look finds it wherever it must not be. word is lower-case letters
+// Someone makes up a person: every value of them carries the canary that the
+// suite's last look finds wherever it must not be. word is lower-case letters
 // and unlike that of any other test.
 func Someone(word string) dsrtest.Person {
 	canary := word + "zq9canary"
@@ -83,7 +82,6 @@ func (s *Suite) Enrol(t testing.TB, p dsrtest.Person, h Holdings) *Learner {
 
 // Stranger is a person no system knows.
 func (s *Suite) Stranger(p dsrtest.Person) *Learner {
-	remember(p)
 	return &Learner{Person: person.New(p.Email, s.Inbox), Who: p, suite: s}
 }
 
@@ -227,30 +225,6 @@ func (l *Learner) Files(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return n
-}
-
-// known are the values of everybody in the suite, which must stay out of logs,
-// histories, tables and payloads.
-var known struct {
-	sync.Mutex
-	values map[string]bool
-}
-
-// remember makes a person's values canaries. Values of a test's own that are
-// as personal go the same way.
-func remember(p dsrtest.Person) { rememberValues(p.Name, p.Email, p.Phone, p.City) }
-
-func rememberValues(values ...string) {
-	known.Lock()
-	defer known.Unlock()
-	if known.values == nil {
-		known.values = map[string]bool{}
-	}
-	for _, v := range values {
-		if v != "" {
-			known.values[v] = true
-		}
-	}
 }
 
 // errTask tells of a task's page that is not as a person needs it.

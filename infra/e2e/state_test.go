@@ -86,7 +86,6 @@ func (s *Suite) Crowd(t testing.TB) []*Learner {
 		if err != nil {
 			t.Fatal(err)
 		}
-		remember(p)
 		l := &Learner{Person: person.New(p.Email, s.Inbox), Who: p, Account: account, suite: s}
 		ids := s.SQL(t, `SELECT stripe_customer FROM accounts WHERE id = $1`, account)
 		l.Customer = ids[0]

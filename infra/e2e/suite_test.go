@@ -76,10 +76,16 @@ func runSuite(ctx context.Context, m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	fake := stripefake.New()
+	sink, err := newSink()
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, sink.remove()) }()
 	s, err := stand.Start(ctx, stand.Options{
 		Company: pack.ID, Officer: officer, WaitScale: "0.001", Learners: crowd(fake),
-		Vendors: map[string]stand.Vendor{"stripe": {Handler: fake, Secrets: map[string]string{"api_key": stripefake.Key}}},
-		Say:     func(what string) { fmt.Fprintln(os.Stderr, what) },
+		Vendors:     map[string]stand.Vendor{"stripe": {Handler: fake, Secrets: map[string]string{"api_key": stripefake.Key}}},
+		EmulatorEnv: sink.env(),
+		Say:         func(what string) { fmt.Fprintln(os.Stderr, what) },
 	})
 	if err != nil {
 		return 1, fmt.Errorf("making the stand: %w", err)
@@ -92,7 +98,7 @@ func runSuite(ctx context.Context, m *testing.M) (code int, err error) {
 	rest()
 	err = suite.Staff.wait()
 	if ctx.Err() == nil {
-		err = errors.Join(err, suite.afterwards(ctx))
+		err = errors.Join(err, suite.afterwards(ctx, sink))
 	}
 	if code != 0 || err != nil {
 		err = errors.Join(err, suite.keepLogs(ctx))

@@ -56,7 +56,7 @@ func Emulated(ctx context.Context) (env []string, end func() error, err error) {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	// Nobody reads its mails: nothing listens on the discard port.
-	e, err := startEmulator(ctx, root, dir, port, "http://127.0.0.1:"+strconv.Itoa(port), "127.0.0.1:9", "0")
+	e, err := startEmulator(ctx, root, dir, port, "http://127.0.0.1:"+strconv.Itoa(port), "127.0.0.1:9", "0", nil)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -66,7 +66,8 @@ func Emulated(ctx context.Context) (env []string, end func() error, err error) {
 // startEmulator starts MiniStack with IAM enforced and waits until it answers.
 // Functions find AWS at gateway. Mails are relayed to the SMTP server at smtp;
 // waits of the state machine last waitScale of their time. Its files live in dir/emulator, its log in dir/emulator.log.
-func startEmulator(ctx context.Context, root, dir string, port int, gateway, smtp, waitScale string) (*emulator, error) {
+// Its environment, which the functions inherit, gets more.
+func startEmulator(ctx context.Context, root, dir string, port int, gateway, smtp, waitScale string, more []string) (*emulator, error) {
 	program := filepath.Join(root, ".tools", "venv", "bin", "ministack")
 	if _, err := os.Stat(program); err != nil {
 		return nil, errors.New("the emulator is not installed: run make tools")
@@ -92,6 +93,7 @@ func startEmulator(ctx context.Context, root, dir string, port int, gateway, smt
 		"SFN_WAIT_SCALE=" + waitScale, "SMTP_HOST=" + smtp, "LOG_LEVEL=WARNING",
 		"S3_DATA_DIR=" + filepath.Join(home, "s3"), "STATE_DIR=" + filepath.Join(home, "state"),
 	}
+	cmd.Env = append(cmd.Env, more...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = home, log, log
 	if e.process, err = child.Start(cmd); err != nil {
 		return nil, err

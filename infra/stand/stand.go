@@ -60,6 +60,10 @@ type Options struct {
 	Vendors   map[string]Vendor // the fakes, by system
 	Secrets   map[string]string // further secrets, by <system>/<name>
 
+	// EmulatorEnv is further environment of the emulator, for a test that
+	// watches it from inside; the functions inherit it.
+	EmulatorEnv []string
+
 	// Gateway makes what the functions' calls to AWS pass on their way to the
 	// emulator, for example to count them; nil for the straight way.
 	Gateway func(emulator *url.URL) http.Handler
@@ -242,7 +246,7 @@ func (s *Stand) startServers(ctx context.Context, root string, o Options) (accou
 	var pg *pgtest.Server
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		e, err = startEmulator(ctx, root, s.Dir, awsPort, gateway, s.Inbox.Addr(), o.WaitScale)
+		e, err = startEmulator(ctx, root, s.Dir, awsPort, gateway, s.Inbox.Addr(), o.WaitScale, o.EmulatorEnv)
 		return err
 	})
 	g.Go(func() (err error) {
