@@ -327,16 +327,20 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "No file has arrived yet; upload it first."}})
 		}
 	}
-	if wrong, err := a.guard().Spend(ctx, o.token); err != nil || wrong != "" {
-		return a.wrong(o, wrong), err
-	}
-	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
-	if err != nil {
-		return web.Response{}, fmt.Errorf("taking task %s: %w", o.token.Task, err)
-	}
 	d, err := dossier.Open(ctx, a.Ledger, a.Keys, o.request.ID)
 	if err != nil {
 		return web.Response{}, err
+	}
+	v, err := a.take(ctx, o, now)
+	if errors.Is(err, ledger.ErrLeased) { // the code is not spent: the same page can be sent again
+		return a.show(ctx, http.StatusConflict, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Writ is at work on this task just now; send your answer again in a minute."}})
+	}
+	if err != nil {
+		return web.Response{}, fmt.Errorf("taking task %s: %w", o.token.Task, err)
+	}
+	if wrong, err := a.guard().Spend(ctx, o.token); err != nil || wrong != "" {
+		v.LeaseUntil = time.Time{}
+		return a.wrong(o, wrong), errors.Join(err, a.Ledger.SaveVisit(ctx, v))
 	}
 	wait := v.Person.SealedWait
 	v.Person.Answer, v.Person.AnsweredAt, v.Person.Files, v.Person.SealedWait = said, now, files, nil
@@ -358,6 +362,26 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	}
 	a.release(ctx, d, v, wait, status)
 	return a.page(http.StatusOK, "closed", "Thank you", "Your answer is recorded; there is nothing left to do here.", o, nil, nil), nil
+}
+
+// runsMeanwhile is how often the request's run may change under an answer: other
+// people's answers start runs too.
+const runsMeanwhile = 5
+
+// take leases the visit for the request's current run, whichever that is by now.
+func (a *Answer) take(ctx context.Context, o open, now time.Time) (dsr.Visit, error) {
+	run := o.request.Run
+	for try := 1; ; try++ {
+		v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, run, now, now.Add(time.Minute))
+		if !errors.Is(err, ledger.ErrStale) || try == runsMeanwhile {
+			return v, err
+		}
+		r, err := a.Ledger.Request(ctx, o.request.ID)
+		if err != nil {
+			return dsr.Visit{}, err
+		}
+		run = r.Run
+	}
 }
 
 // fromTheStart lets every step that failed, or that the read-back contradicted,

@@ -20,6 +20,7 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/flow/fanout"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/memory"
 	"github.com/writ-dsr/writ/shared/platform/web"
 )
 
@@ -272,6 +273,56 @@ func TestCodeAnswersOnce(t *testing.T) {
 }
 
 // Whatever stands in the way of the system, the person's word ends the visit.
+// overtaken is a ledger in which another answer starts the next run just before
+// this one takes its visit.
+type overtaken struct {
+	*memory.Store
+	runs int
+}
+
+func (o *overtaken) TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error) {
+	if o.runs > 0 {
+		o.runs--
+		if _, err := ledger.NextRun(ctx, o.Store, id); err != nil {
+			return dsr.Visit{}, err
+		}
+	}
+	return o.Store.TakeVisit(ctx, id, task, run, now, until)
+}
+
+// Several people answer at once after the partial answer, and each answer
+// starts a run: none of them may be lost.
+func TestAnswerIsTakenThoughAnotherStartsARun(t *testing.T) {
+	s, to := open(t, byPerson(gather("zendesk")), nil)
+	s.answer.Ledger = &overtaken{Store: s.store, runs: 2}
+	if r := s.say(to, "nothing_held"); r.Status != http.StatusOK {
+		t.Errorf("the answer is refused with %d", r.Status)
+	}
+	if v := s.visit(gather("zendesk").Task()); !v.Settled() || v.Run != 3 {
+		t.Errorf("the visit is %s at run %d, want settled at the third", v.Status, v.Run)
+	}
+}
+
+// While Writ itself has the visit, an answer is not taken and its code stays good.
+func TestAnswerWaitsForTheLease(t *testing.T) {
+	s, to := open(t, byPerson(gather("zendesk")), nil)
+	code := s.code(to)
+	v, err := s.store.TakeVisit(t.Context(), s.id, gather("zendesk").Task(), 1, s.now, s.now.Add(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := s.post(to, "step", "answer", "code", code, "answer", "nothing_held"); r.Status != http.StatusConflict || !strings.Contains(string(r.Body), "send your answer again") {
+		t.Errorf("with the lease elsewhere: status %d", r.Status)
+	}
+	v.LeaseUntil = time.Time{}
+	if err := s.store.SaveVisit(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.post(to, "step", "answer", "code", code, "answer", "nothing_held"); r.Status != http.StatusOK || !s.visit(gather("zendesk").Task()).Settled() {
+		t.Errorf("the same answer again: status %d", r.Status)
+	}
+}
+
 func TestPersonsWordSettlesAnAPIVisit(t *testing.T) {
 	for _, c := range []struct {
 		answer   string
