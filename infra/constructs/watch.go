@@ -85,9 +85,9 @@ func (w Workshop) Alarms(company, address string, functions []Function) {
 	}
 	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
 		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
-	w.alarm("NeedsAttention", "a request needs its owner; writ requests list shows it", 1, notify,
+	w.alarm("NeedsAttention", "a request needs its owner; POST /desk/requests/list shows it", 1, notify,
 		w.metric(namespace, "needs_attention", 3600, jsii.Map{"company": company}))
-	w.alarm("DueSoon", "a request is nearly due and still open; writ requests list shows it", 1, notify,
+	w.alarm("DueSoon", "a request is nearly due and still open; POST /desk/requests/list shows it", 1, notify,
 		w.metric(namespace, "due_soon", 3600, jsii.Map{"company": company}))
 }
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -103,6 +104,9 @@ type Notice struct {
 	MessageID string    `json:"message_id"` // the mail service's id: a bounce names it
 	BouncedAt time.Time `json:"bounced_at,omitzero"`
 }
+
+// AttentionNotice names the mail that told the owner of a request's run.
+func AttentionNotice(run int) string { return "attention#" + strconv.Itoa(run) }
 
 // SealedSubject is the person of a request: ciphertext and the wrapped data key
 // that opens it. Deleting it makes all that was sealed with the key unreadable.

@@ -77,8 +77,19 @@ func (m Attention) Raise(ctx context.Context, id dsr.RequestID, run int, cause s
 	if err != nil {
 		return fmt.Errorf("writing the attention mail of request %s: %w", r.ID, err)
 	}
-	if _, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/attention/%d", r.ID, r.Run)); err != nil {
+	messageID, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/attention/%d", r.ID, r.Run))
+	if err != nil {
 		return fmt.Errorf("mailing the owner of request %s: %w", r.ID, err)
+	}
+	// The sweep raises again what has an owner and no such notice.
+	if _, err := ledger.Change(ctx, m.Ledger, id, func(r *ledger.Request) error {
+		if r.Notices == nil {
+			r.Notices = map[string]ledger.Notice{}
+		}
+		r.Notices[ledger.AttentionNotice(run)] = ledger.Notice{SentAt: now, MessageID: messageID}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("recording the mail to the owner of request %s: %w", id, err)
 	}
 	return nil
 }

@@ -198,6 +198,8 @@ func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error 
 		return s.reconcile(ctx, r, now)
 	case r.Status == dsr.Verifying:
 		return errors.Join(s.Challenges(clock).Send(ctx, r.ID), s.reconcile(ctx, r, now))
+	case r.Status == dsr.NeedsAttention && untold(r):
+		return s.People(clock).Attention(ctx, r.ID, r.Run, r.Reason)
 	case r.Status == dsr.Running, r.Status == dsr.NeedsAttention: // the latter: its owner answered, and the run did not start
 		return errors.Join(s.people(ctx, r, now), s.reconcile(ctx, r, now), s.expireBundle(ctx, r, now))
 	case r.Status == dsr.Answered:
@@ -207,6 +209,12 @@ func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error 
 		return err
 	}
 	return s.destroyKey(ctx, r.ID, now)
+}
+
+// untold reports whether the request has an owner whose mail never went out.
+func untold(r ledger.Request) bool {
+	_, told := r.Notices[ledger.AttentionNotice(r.Run)]
+	return r.Owner != "" && !told
 }
 
 // people reminds, escalates and lets late tasks go.
