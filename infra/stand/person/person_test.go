@@ -3,6 +3,8 @@ package person_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -116,5 +118,21 @@ func TestDownloadTypesTheSecondCode(t *testing.T) {
 	}
 	if _, _, err := p.Mail(t.Context(), "/download"); err == nil {
 		t.Error("a mail was read twice")
+	}
+}
+
+func TestFactsAreTheTermsOfAPage(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, `<dl><dt>Sent</dt><dd>%s as %s</dd></dl><dl><dt>Due <i>date</i></dt><dd> 2 May
+ 2031</dd></dl>`, body, r.Header.Get("Content-Type"))
+	}))
+	t.Cleanup(server.Close)
+	page, err := person.NewBrowser().Post(t.Context(), server.URL, "application/xml", "nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := page.Facts(), map[string]string{"Sent": "nothing as application/xml", "Due date": "2 May 2031"}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
