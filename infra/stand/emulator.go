@@ -56,44 +56,59 @@ func Emulated(ctx context.Context) (env []string, end func() error, err error) {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	// Nobody reads its mails: nothing listens on the discard port.
-	e, err := startEmulator(ctx, root, dir, port, "http://127.0.0.1:"+strconv.Itoa(port), "127.0.0.1:9", "0", nil)
+	e, err := launch{root: root, dir: dir, port: port, smtp: "127.0.0.1:9", waitScale: "0"}.start(ctx)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return operatorEnv(e.url), func() error { return errors.Join(e.stop(), os.RemoveAll(dir)) }, nil
 }
 
-// startEmulator starts MiniStack with IAM enforced and waits until it answers.
-// Functions find AWS at gateway. Mails are relayed to the SMTP server at smtp;
-// waits of the state machine last waitScale of their time. Its files live in dir/emulator, its log in dir/emulator.log.
-// Its environment, which the functions inherit, gets more.
-func startEmulator(ctx context.Context, root, dir string, port int, gateway, smtp, waitScale string, more []string) (*emulator, error) {
-	program := filepath.Join(root, ".tools", "venv", "bin", "ministack")
+// launch is how an emulator is started.
+type launch struct {
+	root      string   // of the checkout, where the emulator is installed
+	dir       string   // its files go to dir/emulator, its log to dir/emulator.log
+	port      int      // where it listens
+	gateway   string   // where functions find AWS; "" for the emulator itself
+	smtp      string   // host and port that its mails are relayed to
+	waitScale string   // how long the machine's waits last, as a factor
+	env       []string // further environment, which the functions inherit
+}
+
+// url is where the emulator answers.
+func (l launch) url() string { return "http://127.0.0.1:" + strconv.Itoa(l.port) }
+
+// start starts MiniStack with IAM enforced and waits until it answers.
+func (l launch) start(ctx context.Context) (*emulator, error) {
+	program := filepath.Join(l.root, ".tools", "venv", "bin", "ministack")
 	if _, err := os.Stat(program); err != nil {
 		return nil, errors.New("the emulator is not installed: run make tools")
 	}
-	log, err := os.Create(filepath.Join(dir, "emulator.log"))
+	log, err := os.Create(filepath.Join(l.dir, "emulator.log"))
 	if err != nil {
 		return nil, fmt.Errorf("opening the emulator's log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
 
-	home := filepath.Join(dir, "emulator")
+	home := filepath.Join(l.dir, "emulator")
 	if err := errors.Join(os.RemoveAll(home), os.Mkdir(home, 0o755)); err != nil {
 		return nil, fmt.Errorf("making the emulator's folder: %w", err)
 	}
-	e := &emulator{home: home, url: "http://127.0.0.1:" + strconv.Itoa(port)}
+	e := &emulator{home: home, url: l.url()}
+	gateway := l.gateway
+	if gateway == "" {
+		gateway = l.url()
+	}
 	cmd := exec.Command(program)
 	// The Lambdas inherit this environment whole: it holds nothing of ours.
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "LC_ALL=C.UTF-8", "TZ=UTC",
-		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "AWS_ENDPOINT_URL=" + gateway,
+		"AUTH=true", "BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(l.port), "AWS_ENDPOINT_URL=" + gateway,
 		"MINISTACK_REGION=" + Region, "MINISTACK_ACCOUNT_ID=" + Account,
 		"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
-		"SFN_WAIT_SCALE=" + waitScale, "SMTP_HOST=" + smtp, "LOG_LEVEL=WARNING",
+		"SFN_WAIT_SCALE=" + l.waitScale, "SMTP_HOST=" + l.smtp, "LOG_LEVEL=WARNING",
 		"S3_DATA_DIR=" + filepath.Join(home, "s3"), "STATE_DIR=" + filepath.Join(home, "state"),
 	}
-	cmd.Env = append(cmd.Env, more...)
+	cmd.Env = append(cmd.Env, l.env...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = home, log, log
 	if e.process, err = child.Start(cmd); err != nil {
 		return nil, err

@@ -246,7 +246,9 @@ func (s *Stand) startServers(ctx context.Context, root string, o Options) (accou
 	var pg *pgtest.Server
 	var g errgroup.Group
 	g.Go(func() (err error) {
-		e, err = startEmulator(ctx, root, s.Dir, awsPort, gateway, s.Inbox.Addr(), o.WaitScale, o.EmulatorEnv)
+		e, err = launch{
+			root: root, dir: s.Dir, port: awsPort, gateway: gateway, smtp: s.Inbox.Addr(), waitScale: o.WaitScale, env: o.EmulatorEnv,
+		}.start(ctx)
 		return err
 	})
 	g.Go(func() (err error) {
@@ -270,12 +272,12 @@ func (s *Stand) startServers(ctx context.Context, root string, o Options) (accou
 	return seedPostgres(ctx, s.Postgres, o.Learners)
 }
 
-// gateway is where the functions find AWS: the emulator, or what stands before it.
+// gateway opens what stands before the emulator on the functions' way; "" for nothing.
 func (s *Stand) gateway(o Options, awsPort int) (string, error) {
-	emulator := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(awsPort))}
 	if o.Gateway == nil {
-		return emulator.String(), nil
+		return "", nil
 	}
+	emulator := &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(awsPort))}
 	return s.serve(0, "the way to the emulator", o.Gateway(emulator))
 }
 
