@@ -10,8 +10,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -120,8 +122,8 @@ func (s *Suite) afterwards(ctx context.Context, recorded sink) error {
 				leaks[found] = true
 			}
 		})
-		if err == nil && n == 0 {
-			err = errors.New("there was nothing to look at")
+		if !wholeSuite() && errors.Is(err, errUnseen) {
+			err = nil
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("looking for people's values in %s: %w", what, err))
@@ -132,6 +134,23 @@ func (s *Suite) afterwards(ctx context.Context, recorded sink) error {
 		fmt.Fprintf(os.Stderr, "looked for people's values in %s: %d places, %d leaks\n", what, n, len(leaks))
 	}
 	return errors.Join(append(errs, s.audit(ctx))...)
+}
+
+// errUnseen says that a look saw less than all tests leave behind; of a few
+// tests alone that is no fault.
+var errUnseen = errors.New("there was too little to look at")
+
+// wholeSuite reports whether all tests of the package run.
+func wholeSuite() bool {
+	return flag.Lookup("test.run").Value.String() == "" && flag.Lookup("test.skip").Value.String() == ""
+}
+
+// enough is errUnseen for a look that saw nothing.
+func enough(n int) error {
+	if n == 0 {
+		return errUnseen
+	}
+	return nil
 }
 
 func (s *Suite) eachLogLine(ctx context.Context, see func(string)) (n int, err error) {
@@ -150,7 +169,7 @@ func (s *Suite) eachLogLine(ctx context.Context, see func(string)) (n int, err e
 	}
 	for _, function := range []string{"intake-form", "verify-answer", "fanout-app", "fanout-stripe", "notify-subject"} {
 		if !groups["/aws/lambda/Writ-"+s.Pack.ID+"-"+function] {
-			return n, fmt.Errorf("there is no log of %s", function)
+			return n, fmt.Errorf("%w: there is no log of %s", errUnseen, function)
 		}
 	}
 	return n, lines.Err()
@@ -176,7 +195,7 @@ func (s *Suite) eachHistory(ctx context.Context, see func(string)) (n int, err e
 			}
 		}
 	}
-	return n, nil
+	return n, enough(n)
 }
 
 func (s *Suite) eachItem(ctx context.Context, see func(string)) (n int, err error) {
@@ -199,7 +218,7 @@ func (s *Suite) eachItem(ctx context.Context, see func(string)) (n int, err erro
 			}
 		}
 	}
-	return n, nil
+	return n, enough(n)
 }
 
 // plain is an attribute's value as text, binary values byte for byte.
@@ -227,11 +246,14 @@ func (s *Suite) eachKey(ctx context.Context, see func(string)) (n int, err error
 			n++
 		}
 	}
-	return n, nil
+	return n, enough(n)
 }
 
 func (s sink) each(_ context.Context, see func(string)) (n int, err error) {
 	f, err := os.Open(s.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, errUnseen
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -255,7 +277,7 @@ func (s sink) each(_ context.Context, see func(string)) (n int, err error) {
 		}
 	}
 	if len(functions) < 7 {
-		return n, fmt.Errorf("the machine called only %v", slices.Sorted(maps.Keys(functions)))
+		return n, fmt.Errorf("%w: the machine called only %v", errUnseen, slices.Sorted(maps.Keys(functions)))
 	}
 	return n, nil
 }
@@ -267,13 +289,19 @@ func (s *Suite) audit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the evidence is not whole: %w\n%s", err, said)
 	}
+	if !wholeSuite() && strings.Count(said, ": intact") == 0 {
+		return nil
+	}
 	if strings.Count(said, ": intact") == 0 || strings.Contains(said, "CHANGED") {
 		return fmt.Errorf("the audit saw no evidence: %s", said)
 	}
 	client, table := dynamodb.NewFromConfig(s.Config), aws.String(s.Outputs["TableEvents"])
 	page, err := client.Scan(ctx, &dynamodb.ScanInput{TableName: table, Limit: aws.Int32(1)})
-	if err != nil || len(page.Items) != 1 {
+	if err != nil {
 		return fmt.Errorf("reading an event to edit it: %w", err)
+	}
+	if len(page.Items) != 1 {
+		return errors.New("reading an event to edit it: there is none")
 	}
 	item := page.Items[0]
 	doc, ok := item["doc"].(*dynamotypes.AttributeValueMemberS)
