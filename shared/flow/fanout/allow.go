@@ -21,6 +21,10 @@ import (
 func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Response, error) {
 	now := a.Now()
 	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
+	if errors.Is(err, ledger.ErrLeased) {
+		p := a.page(http.StatusConflict, "closed", "One moment", "Writ is at work on this task just now; please go back and try again in a minute.", o, nil, nil)
+		return &p, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("taking task %s: %w", o.token.Task, err)
 	}
