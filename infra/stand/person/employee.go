@@ -10,30 +10,12 @@ import (
 // the code mailed, types it, reads what the task asks and gives the answer that choose
 // takes from the page.
 func (p *Person) AnswerTask(ctx context.Context, link string, choose func(task *Page) (answer string)) (*Page, error) {
-	page, err := p.Browser.Get(ctx, link)
+	task, err := p.unlock(ctx, link)
 	if err != nil {
 		return nil, err
 	}
-	form, err := page.Form("step")
+	form, err := task.Form("answer")
 	if err != nil {
-		return nil, err
-	}
-	asked, err := form.fill(ctx, map[string][]string{"step": {"send"}})
-	if err != nil {
-		return nil, err
-	}
-	code, err := p.Code(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if form, err = asked.Form("code"); err != nil {
-		return nil, err
-	}
-	task, err := form.fill(ctx, map[string][]string{"code": {code}})
-	if err != nil {
-		return nil, err
-	}
-	if form, err = task.Form("answer"); err != nil {
 		return nil, err
 	}
 	done, err := form.fill(ctx, map[string][]string{"answer": {choose(task)}})

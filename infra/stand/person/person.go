@@ -79,9 +79,9 @@ func (p *Person) Confirm(ctx context.Context, link, code string) (*Page, error) 
 	return form.fill(ctx, map[string][]string{"code": {code}, "confirm": {"yes"}})
 }
 
-// Download opens the link to the bundle, has the second code mailed, types it
-// and returns the file.
-func (p *Person) Download(ctx context.Context, link string) ([]byte, error) {
+// unlock opens a link whose page mails a code first, types the code and returns
+// the answer.
+func (p *Person) unlock(ctx context.Context, link string) (*Page, error) {
 	page, err := p.Browser.Get(ctx, link)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,13 @@ func (p *Person) Download(ctx context.Context, link string) ([]byte, error) {
 	if form, err = asked.Form("code"); err != nil {
 		return nil, err
 	}
-	answer, err := form.fill(ctx, map[string][]string{"code": {code}})
+	return form.fill(ctx, map[string][]string{"code": {code}})
+}
+
+// Download opens the link to the bundle, has the second code mailed, types it
+// and returns the file.
+func (p *Person) Download(ctx context.Context, link string) ([]byte, error) {
+	answer, err := p.unlock(ctx, link)
 	if err != nil {
 		return nil, err
 	}
