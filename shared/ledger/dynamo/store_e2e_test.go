@@ -23,6 +23,11 @@ import (
 	"github.com/writ-dsr/writ/shared/ledger/ledgertest"
 )
 
+// unkept opens a connection for each call: an emulator that closes a kept one at
+// the wrong moment loses an answer that the test did not ask it to lose, and a
+// deletion that the SDK then repeats finds nothing.
+var unkept = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // wire carries the calls to the emulator, counts them, and loses the answers
 // it is told to lose after the call had its effect.
 type wire struct {
@@ -33,7 +38,7 @@ type wire struct {
 
 func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	_, op, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := unkept.Do(r)
 	if err != nil {
 		return nil, err
 	}
