@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,10 +288,10 @@ func TestScannerChangesNothing(t *testing.T) {
 	t.Parallel()
 	l := suite.Enrol(t, Someone("scanned"), Plenty())
 	asked := l.Ask(t, person.Request{Rights: []string{"access", "erasure"}, Country: "US"})
-	scan := func(what string) {
+	scan := func(what string, mails []inbox.Message, atLeast int) {
 		t.Helper()
-		before, mails, links := suite.record(t, asked.ID), len(l.Letters(t)), 0
-		for _, m := range l.Letters(t) {
+		before, all, links := suite.record(t, asked.ID), len(suite.mailsAbout(t, asked.ID)), 0
+		for _, m := range mails {
 			for _, link := range person.Links(m) {
 				page, err := person.NewBrowser().Get(t.Context(), link)
 				if err != nil || page.Status >= 500 {
@@ -312,26 +313,43 @@ func TestScannerChangesNothing(t *testing.T) {
 				}
 			}
 		}
-		if links < 2 {
-			t.Fatalf("%s: only %d links were there to scan", what, links)
+		if links < atLeast {
+			t.Fatalf("%s: only %d links were there to scan, want %d", what, links, atLeast)
 		}
 		for _, line := range suite.record(t, asked.ID) {
 			if !slices.Contains(before, line) {
 				t.Errorf("%s: the scanner changed the ledger: %s", what, line)
 			}
 		}
-		for _, m := range l.Letters(t)[mails:] {
+		for _, m := range suite.mailsAbout(t, asked.ID)[all:] {
 			t.Errorf("%s: the scanner caused the mail %q", what, m.Subject)
 		}
 	}
 	Look(t, "the challenge in the evidence", func(context.Context) (int, error) {
 		return suite.CountEvents(t, asked.ID, dsr.RequestChain, dsr.EventChallenged), nil
 	}, func(n int) bool { return n == 1 })
-	scan("before the proof")
+	scan("before the proof", l.Letters(t), 2)
+
+	var waits atomic.Bool
+	waits.Store(true)
+	suite.Staff.Rule(t, func(task Task) (string, bool) { return Hold, task.Email == l.Email && waits.Load() })
 	l.ConfirmIt(t, asked)
+	var open []Task
+	for _, system := range suite.Pack.Systems {
+		if system.Manual() {
+			open = append(open, suite.Staff.Await(t, "at "+system.ID, func(task Task) bool { return task.Request == asked.ID && task.System == system.Name }))
+			continue
+		}
+		suite.AwaitVisit(t, asked.ID, system.ID+"#gather", "the look", func(v dsr.Visit) bool { return v.Settled() })
+	}
+	scan("with the employees", suite.mailsAbout(t, asked.ID), len(open)+2)
+	waits.Store(false)
+	for _, task := range open {
+		suite.Staff.Answer(t, task, "nothing_held", nil)
+	}
 	suite.AwaitStatus(t, asked.ID, dsr.Completed)
 	suite.AwaitEnded(t, asked.ID)
-	scan("after the answer")
+	scan("after the answer", suite.mailsAbout(t, asked.ID), 2*len(open)+5)
 	var download string
 	for _, m := range l.Letters(t) {
 		if link := person.Link(m, "/download"); link != "" {
@@ -339,6 +357,16 @@ func TestScannerChangesNothing(t *testing.T) {
 		}
 	}
 	Unpack(t, l.Fetch(t, download))
+}
+
+// mailsAbout are all mails that name a request, whoever got them.
+func (s *Suite) mailsAbout(t testing.TB, id dsr.RequestID) []inbox.Message {
+	t.Helper()
+	all, err := s.Inbox.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(m inbox.Message) bool { return !strings.Contains(m.Text, string(id)) })
 }
 
 // "This was not me" ends a request; nobody looks anything up.
