@@ -30,21 +30,21 @@ import (
 
 // Settings are the names the stack sets on every function.
 type Settings struct {
-	Company     string `env:"WRIT_COMPANY,required"`
-	Stack       string `env:"WRIT_STACK,required"`
-	URL         string `env:"WRIT_URL,required"`
-	Sender      string `env:"WRIT_SENDER,required"`
-	Officer     string `env:"WRIT_OFFICER,required"`
-	Requests    string `env:"WRIT_TABLE_REQUESTS,required"`
-	Subjects    string `env:"WRIT_TABLE_SUBJECTS,required"`
-	Tasks       string `env:"WRIT_TABLE_TASKS,required"`
-	Events      string `env:"WRIT_TABLE_EVENTS,required"`
-	Holds       string `env:"WRIT_TABLE_HOLDS,required"`
-	Tokens      string `env:"WRIT_TABLE_TOKENS,required"`
-	Suppression string `env:"WRIT_TABLE_SUPPRESSION,required"`
-	Bucket      string `env:"WRIT_BUCKET,required"`
-	KeyData     string `env:"WRIT_KEY_DATA,required"`
-	KeyMac      string `env:"WRIT_KEY_MAC,required"`
+	Company     string `env:"WRIT_COMPANY,required,notEmpty"`
+	Stack       string `env:"WRIT_STACK,required,notEmpty"`
+	URL         string `env:"WRIT_URL,required,notEmpty"`
+	Sender      string `env:"WRIT_SENDER,required,notEmpty"`
+	Officer     string `env:"WRIT_OFFICER,required,notEmpty"`
+	Requests    string `env:"WRIT_TABLE_REQUESTS,required,notEmpty"`
+	Subjects    string `env:"WRIT_TABLE_SUBJECTS,required,notEmpty"`
+	Tasks       string `env:"WRIT_TABLE_TASKS,required,notEmpty"`
+	Events      string `env:"WRIT_TABLE_EVENTS,required,notEmpty"`
+	Holds       string `env:"WRIT_TABLE_HOLDS,required,notEmpty"`
+	Tokens      string `env:"WRIT_TABLE_TOKENS,required,notEmpty"`
+	Suppression string `env:"WRIT_TABLE_SUPPRESSION,required,notEmpty"`
+	Bucket      string `env:"WRIT_BUCKET,required,notEmpty"`
+	KeyData     string `env:"WRIT_KEY_DATA,required,notEmpty"`
+	KeyMac      string `env:"WRIT_KEY_MAC,required,notEmpty"`
 	MachineARN  string `env:"WRIT_MACHINE_ARN"`
 	ConfigSet   string `env:"WRIT_CONFIG_SET"`
 	System      string `env:"WRIT_SYSTEM"`
@@ -65,7 +65,7 @@ type Deployment struct {
 }
 
 // Open reads the environment and makes the clients. The error names every
-// variable that is missing.
+// variable that is missing or empty.
 func Open(ctx context.Context, function string) (*Deployment, error) {
 	d := &Deployment{Log: lambdax.Logger(function)}
 	if err := env.Parse(&d.Settings); err != nil {

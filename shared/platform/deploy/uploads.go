@@ -5,9 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/connector/export"
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -18,8 +21,16 @@ import (
 // Uploads are the files people add to their tasks: they go straight to the
 // bucket, and from there, under names of ours, into the request's export.
 type Uploads struct {
-	store  *objects.Store
+	store  bucket
 	origin string
+}
+
+// bucket is what the uploads need of object storage.
+type bucket interface {
+	export.Creator
+	Open(ctx context.Context, key string) (io.ReadCloser, error)
+	List(ctx context.Context, prefix string) iter.Seq2[string, error]
+	PresignPost(ctx context.Context, key, contentType string, maxBytes int64, redirect string, ttl time.Duration) (address string, fields map[string]string, err error)
 }
 
 // maxUpload is the largest file a person can add, in bytes.
