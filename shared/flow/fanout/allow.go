@@ -20,7 +20,11 @@ import (
 // hold settles the visit.
 func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Response, error) {
 	now := a.Now()
-	v, err := a.Ledger.TakeVisit(ctx, o.request.ID, o.token.Task, o.request.Run, now, now.Add(time.Minute))
+	v, err := a.take(ctx, o, now)
+	if errors.Is(err, ledger.ErrSettled) {
+		p := a.page(http.StatusGone, "closed", "This task is done", "This task was answered; there is nothing left to do here.", o, nil, nil)
+		return &p, nil
+	}
 	if errors.Is(err, ledger.ErrLeased) {
 		p := a.page(http.StatusConflict, "closed", "One moment", "Writ is at work on this task just now; please go back and try again in a minute.", o, nil, nil)
 		return &p, nil

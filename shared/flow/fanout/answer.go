@@ -335,6 +335,9 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	if errors.Is(err, ledger.ErrLeased) { // the code is not spent: the same page can be sent again
 		return a.show(ctx, http.StatusConflict, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Writ is at work on this task just now; send your answer again in a minute."}})
 	}
+	if errors.Is(err, ledger.ErrSettled) { // by another answer just now
+		return a.page(http.StatusGone, "closed", "This task is done", "This task was answered; there is nothing left to do here.", o, nil, nil), nil
+	}
 	if err != nil {
 		return web.Response{}, fmt.Errorf("taking task %s: %w", o.token.Task, err)
 	}

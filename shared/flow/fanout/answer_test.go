@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,7 +274,6 @@ func TestCodeAnswersOnce(t *testing.T) {
 	}
 }
 
-// Whatever stands in the way of the system, the person's word ends the visit.
 // overtaken is a ledger in which another answer starts the next run just before
 // this one takes its visit.
 type overtaken struct {
@@ -323,6 +324,7 @@ func TestAnswerWaitsForTheLease(t *testing.T) {
 	}
 }
 
+// Whatever stands in the way of the system, the person's word ends the visit.
 func TestPersonsWordSettlesAnAPIVisit(t *testing.T) {
 	for _, c := range []struct {
 		answer   string
@@ -402,6 +404,46 @@ func TestAnswerWhoseReleaseFailsStartsTheNextRun(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), string(s.id)) {
 		t.Error("the log names no request")
+	}
+}
+
+// A form that is sent twice, or by two people who share the code, is one answer.
+func TestAnswersAtOnceAreOne(t *testing.T) {
+	for _, v := range []dsr.Visit{byPerson(gather("zendesk")), gather("app"), byPerson(act("zendesk"))} {
+		s, to := open(t, v, nil)
+		code := s.code(to)
+		var wg sync.WaitGroup
+		var taken atomic.Int32
+		for range 20 {
+			wg.Go(func() {
+				r, err := s.try(to, "step", "answer", "code", code, "answer", "done")
+				switch {
+				case err != nil:
+					t.Errorf("%s: %v", v.Task(), err)
+				case r.Status == http.StatusOK:
+					taken.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := s.count(v.System, dsr.EventPersonAnswer); taken.Load() != 1 || n != 1 || len(s.machine.released) != 1 {
+			t.Errorf("%s: %d answers taken, %d recorded, released %v", v.Task(), taken.Load(), n, s.machine.released)
+		}
+	}
+}
+
+func TestTaskThatWritWorksOnIsNotShown(t *testing.T) {
+	s, to := open(t, act("app"), nil)
+	code := s.code(to)
+	if _, err := s.store.TakeVisit(t.Context(), s.id, "app#act", 1, s.now, s.now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if r := s.post(to, "step", "open", "code", code); r.Status != http.StatusConflict || strings.Contains(string(r.Body), dsrtest.Ada.Email) {
+		t.Errorf("status %d", r.Status)
+	}
+	s.now = s.now.Add(2 * time.Minute)
+	if r := s.post(to, "step", "open", "code", code); r.Status != http.StatusOK {
+		t.Errorf("the same code afterwards: status %d", r.Status)
 	}
 }
 
