@@ -83,7 +83,8 @@ func readNumbers(out []byte) ([]number, error) {
 	return all, nil
 }
 
-// zips builds the functions as for AWS and tells how big the largest upload is.
+// zips builds the functions, for this machine, and tells how big the largest
+// upload is; for arm64 it differs by some per cent.
 func zips(ctx context.Context, p *place) ([]number, error) {
 	if err := copyCheckout(p.root, p.copy); err != nil {
 		return nil, err
