@@ -128,7 +128,7 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 		Data: map[string]any{
 			"Token": secret, "Reference": string(r.ID), "Received": received(r), "Due": r.DueAt, "Open": r.Status.Open(),
 			"Progress": progress, "Complain": s.complain(r).Text,
-			"CanWithdraw": canWithdraw(r), "CanResend": r.Bundle != nil && !r.Bundle.DeliveredAt.IsZero() && r.Bundle.DeletedAt.IsZero(),
+			"CanWithdraw": canWithdraw(r), "CanResend": canResend(r, s.Now()),
 			"CopyDue": bundleDue(r),
 		},
 	}), nil
@@ -149,6 +149,12 @@ func received(r ledger.Request) time.Time {
 		}
 	}
 	return first
+}
+
+// canResend reports whether there is a copy that a new link would still open.
+func canResend(r ledger.Request, now time.Time) bool {
+	b := r.Bundle
+	return b != nil && !b.DeliveredAt.IsZero() && b.DeletedAt.IsZero() && !now.After(b.Due)
 }
 
 func canWithdraw(r ledger.Request) bool {
@@ -201,7 +207,7 @@ func (s *Status) sentence(r ledger.Request) string {
 
 // resend mails the copy's link again, with a fresh secret.
 func (s *Status) resend(ctx context.Context, secret string, r ledger.Request) (web.Response, error) {
-	if r.Bundle == nil || r.Bundle.DeliveredAt.IsZero() || !r.Bundle.DeletedAt.IsZero() {
+	if !canResend(r, s.Now()) {
 		return s.show(ctx, http.StatusConflict, secret, r, "There is no copy to send again.", nil)
 	}
 	ok, err := s.Ledger.Hit(ctx, "resend#"+string(r.ID), 24*time.Hour, resendsPerDay, s.Now())

@@ -160,7 +160,11 @@ func TestResend(t *testing.T) {
 	if len(s.mail.To(dsrtest.Ada.Email)) != 4 || !s.request().Bundle.Due.Equal(due) {
 		t.Errorf("%d mails, due %v; the fortnight began with the first", len(s.mail.All()), s.request().Bundle.Due)
 	}
-	s.change(func(r *ledger.Request) { r.Bundle.DeletedAt = s.now })
+	s.change(func(r *ledger.Request) { r.Bundle.Due = s.now.Add(-time.Second) }) // the sweep has not come yet
+	if r := s.page(http.MethodPost, secret, "step", "resend"); r.Status != http.StatusConflict || len(s.mail.All()) != 4 {
+		t.Errorf("after its time: status %d, %d mails", r.Status, len(s.mail.All()))
+	}
+	s.change(func(r *ledger.Request) { r.Bundle.Due, r.Bundle.DeletedAt = due, s.now })
 	if r := s.page(http.MethodPost, secret, "step", "resend"); r.Status != http.StatusConflict {
 		t.Errorf("after it was deleted: status %d", r.Status)
 	}
