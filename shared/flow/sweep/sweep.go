@@ -275,12 +275,19 @@ func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) 
 	if r.FailedRuns >= maxNewRuns {
 		return s.People(func() time.Time { return now }).Attention(ctx, r.ID, r.Run, "runs_ended")
 	}
+	s.Log.Warn("starting a new run", "request_id", string(r.ID), "run", r.Run+1)
+	return s.startRun(ctx, r, now, func(x *ledger.Request) { x.FailedRuns++ })
+}
+
+// startRun raises the run and starts it, unless the request has moved since it
+// was read: its machine may have ended well just now.
+func (s *Stage) startRun(ctx context.Context, r ledger.Request, now time.Time, change func(*ledger.Request)) error {
 	next, err := ledger.Change(ctx, s.Ledger, r.ID, func(x *ledger.Request) error {
-		if x.Run != r.Run {
+		if x.Run != r.Run || x.Status != r.Status || x.Owner != r.Owner {
 			return errAgain
 		}
 		x.Run++
-		x.FailedRuns++
+		change(x)
 		return nil
 	})
 	if errors.Is(err, errAgain) {
@@ -292,7 +299,6 @@ func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) 
 	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventRunStarted, At: now, Run: next.Run, Detail: map[string]any{"failed_runs": next.FailedRuns}}); err != nil {
 		return err
 	}
-	s.Log.Warn("starting a new run", "request_id", string(r.ID), "run", next.Run)
 	return s.Machine.StartRun(ctx, r.ID, next.Run, !next.VerifiedAt.IsZero())
 }
 
@@ -322,14 +328,7 @@ func (s *Stage) again(ctx context.Context, r ledger.Request, now time.Time) erro
 	if err != nil || alive {
 		return err
 	}
-	next, err := ledger.NextRun(ctx, s.Ledger, r.ID)
-	if err != nil {
-		return fmt.Errorf("raising the run: %w", err)
-	}
-	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventRunStarted, At: now, Run: next.Run}); err != nil {
-		return err
-	}
-	return s.Machine.StartRun(ctx, r.ID, next.Run, true)
+	return s.startRun(ctx, r, now, func(*ledger.Request) {})
 }
 
 // expireBundle deletes the copy when its time has passed, and with it what it

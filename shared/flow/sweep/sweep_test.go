@@ -1,6 +1,7 @@
 package sweep_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -201,6 +202,28 @@ func TestRequestTakenBackWithoutARunGoesOn(t *testing.T) {
 	s.at(hour)
 	if !slices.Equal(s.machine.started, []int{3}) {
 		t.Errorf("started %v", s.machine.started)
+	}
+}
+
+// finishing is a machine that ends well just while the sweep asks for it.
+type finishing struct {
+	*machine
+	s *stand
+}
+
+func (f finishing) Alive(context.Context, dsr.RequestID, int) (bool, error) {
+	f.s.change(func(r *ledger.Request) { r.Status, r.ClosedAt = dsr.Completed, start })
+	return false, nil
+}
+
+func TestRequestThatEndsMeanwhileIsNotStarted(t *testing.T) {
+	for _, st := range []dsr.Status{dsr.Running, dsr.Answered} {
+		s := newStand(t, func(r *ledger.Request) { r.Status, r.Told = st, "something else" })
+		s.stage.Machine = finishing{s.machine, s}
+		s.at(hour)
+		if r := s.request(); r.Run != 1 || len(s.machine.started) != 0 || r.Status != dsr.Completed {
+			t.Errorf("%s: run %d, started %v, %s", st, r.Run, s.machine.started, r.Status)
+		}
 	}
 }
 
