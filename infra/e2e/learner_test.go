@@ -45,7 +45,7 @@ func Plenty() Holdings {
 // the cast, whose look-alike addresses lie beside Ada's.
 func crowd(fake *stripefake.Fake) []stand.Learner {
 	var all []stand.Learner
-	for _, p := range []dsrtest.Person{dsrtest.Ben, dsrtest.AdaPlus, dsrtest.AdaHomo, dsrtest.AdaDomain} {
+	for _, p := range dsrtest.LookAlikes() {
 		all = append(all, stand.Learner{Name: p.Name, Email: p.Email, Phone: p.Phone, Courses: 2, Payments: 2, Files: 1, Newsletter: true, StripeCustomer: fake.Seed(p)})
 	}
 	return all
