@@ -63,7 +63,7 @@ func needs() map[string]need {
 		"notify-bounce": {memory: small, timeout: 30, grants: []grant{mails},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest"}},
 		"sweep": {memory: small, timeout: 300, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
-			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
+			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
 		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
 			ledger: []string{"Append", "Events", "Hold", "LiftHold", "OpenRequests", "PlaceHold", "Request", "Visits"}},
 	}

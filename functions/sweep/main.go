@@ -17,7 +17,7 @@ func main() {
 	d := deploy.Must("sweep")
 	machine := d.Machine()
 	stage := &sweep.Stage{
-		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, MACer: d.Vault, Metric: d.Metric, Log: d.Log,
+		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, Keys: d.Vault, Hasher: d.Vault, MACer: d.Vault, Metric: d.Metric, Log: d.Log,
 		People: func(now func() time.Time) sweep.People {
 			return &fanout.Manual{Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, Log: d.Log, Metric: d.Metric, URL: d.URL}
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/memory"
 )
@@ -92,6 +93,13 @@ func TestKeyIsDestroyedAfterBundleAndRest(t *testing.T) {
 			if err := s.store.Append(t.Context(), dsr.Event{RequestID: s.id, Chain: "app", Kind: dsr.EventSettled, At: start}); err != nil {
 				t.Fatal(err)
 			}
+			hash, err := s.keys.Hash(t.Context(), "identity", dsrtest.Ada.Email)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.store.ClaimIdentity(t.Context(), hash, s.id); err != nil {
+				t.Fatal(err)
+			}
 			for _, after := range []time.Duration{14 * day, 15*day - hour, 15 * day, 20 * day, 20*day + hour, 30 * day, 60 * day} {
 				s.at(after)
 				_, err := s.store.Subject(t.Context(), s.id)
@@ -99,6 +107,10 @@ func TestKeyIsDestroyedAfterBundleAndRest(t *testing.T) {
 				if want := c.from != 0 && after >= c.from; destroyed != want || s.request().KeyDestroyedAt.IsZero() == want {
 					t.Fatalf("after %v: destroyed %v, want %v", after, destroyed, want)
 				}
+			}
+			holder, err := s.store.ClaimIdentity(t.Context(), hash, "wbbbbbbbbbbbbbbbbbbbbbbbbb")
+			if err != nil || (holder == s.id) != (c.from == 0) {
+				t.Errorf("the claim on the person is %s's, %v", holder, err)
 			}
 			if c.from == 0 {
 				return

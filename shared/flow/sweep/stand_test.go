@@ -97,7 +97,7 @@ func newStand(t *testing.T, change func(*ledger.Request), visits ...dsr.Visit) *
 	s := &stand{t: t, id: ledger.NewRequestID(), store: memory.New(), keys: vault.NewLocal("sweep"), mail: &mail.Memory{}, objects: &objects.Memory{}, machine: &machine{alive: map[int]bool{1: true}}, metric: counter{}}
 	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	s.stage = &sweep.Stage{
-		Company: company, Ledger: s.store, Machine: s.machine, Objects: s.objects, MACer: s.keys, Metric: s.metric, Log: log,
+		Company: company, Ledger: s.store, Machine: s.machine, Objects: s.objects, Keys: s.keys, Hasher: s.keys, MACer: s.keys, Metric: s.metric, Log: log,
 		People: func(now func() time.Time) sweep.People {
 			return &fanout.Manual{Company: company, Officer: officer, Ledger: s.store, Keys: s.keys, Mail: s.mail, Machine: s.machine, Now: now, Log: log, Metric: s.metric, URL: "https://writ.example"}
 		},

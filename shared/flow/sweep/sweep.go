@@ -17,6 +17,7 @@ import (
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
@@ -28,7 +29,14 @@ type Ledger interface {
 	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 	Append(ctx context.Context, e dsr.Event) error
+	Subject(ctx context.Context, id dsr.RequestID) (ledger.SealedSubject, error)
 	DeleteSubject(ctx context.Context, id dsr.RequestID) error
+	ReleaseIdentity(ctx context.Context, hash string, id dsr.RequestID) error
+}
+
+// Hasher makes keyed hashes.
+type Hasher interface {
+	Hash(ctx context.Context, purpose, value string) (string, error)
 }
 
 // Machine is what the sweep asks of the state machine.
@@ -71,6 +79,8 @@ type Stage struct {
 	People     func(now func() time.Time) People
 	Challenges func(now func() time.Time) Challenges
 	Objects    Objects
+	Keys       dossier.Keys
+	Hasher     Hasher
 	MACer      MACer
 	Metric     Counter
 	Log        *slog.Logger
@@ -373,6 +383,9 @@ func (s *Stage) destroyKey(ctx context.Context, id dsr.RequestID, now time.Time)
 	if err := s.forget(ctx, r.ID, everything); err != nil {
 		return err
 	}
+	if err := s.giveUpClaim(ctx, r.ID); err != nil {
+		return err
+	}
 	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventKeyDestroyed, At: now}); err != nil {
 		return err
 	}
@@ -389,6 +402,26 @@ func (s *Stage) destroyKey(ctx context.Context, id dsr.RequestID, now time.Time)
 	})
 	if err != nil {
 		return fmt.Errorf("closing the chains: %w", err)
+	}
+	return nil
+}
+
+// giveUpClaim takes away the keyed hash by which the person's requests found
+// each other: it cannot be made again without the key.
+func (s *Stage) giveUpClaim(ctx context.Context, id dsr.RequestID) error {
+	d, err := dossier.Open(ctx, s.Ledger, s.Keys, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil // the key is gone, and went after the claim
+	}
+	if err != nil {
+		return err
+	}
+	hash, err := s.Hasher.Hash(ctx, "identity", d.Subject.Email())
+	if err != nil {
+		return fmt.Errorf("hashing the identity: %w", err)
+	}
+	if err := s.Ledger.ReleaseIdentity(ctx, hash, id); err != nil {
+		return fmt.Errorf("giving up the claim: %w", err)
 	}
 	return nil
 }
