@@ -44,6 +44,9 @@ type Upload struct {
 // Field is one hidden field of an upload's form.
 type Field struct{ Name, Value string }
 
+// ErrFileKind says that an uploaded file is of a kind that no copy may hold.
+var ErrFileKind = errors.New("a file of this kind is not taken")
+
 // Uploads keeps the files people add to a task. Take copies what was uploaded
 // into the request's export and returns how many files there were.
 type Uploads interface {
@@ -320,7 +323,11 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	files := 0
 	if said == connector.AnswerUploaded {
 		var err error
-		if files, err = a.Uploads.Take(ctx, o.request.ID, o.system(), o.token.Task, o.visit.Categories[0]); err != nil {
+		files, err = a.Uploads.Take(ctx, o.request.ID, o.system(), o.token.Task, o.visit.Categories[0])
+		if errors.Is(err, ErrFileKind) {
+			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "A file of a kind we do not take was among the uploads, so all were removed; upload them again as PDF, CSV, JSON, text, PNG, JPEG or ZIP."}})
+		}
+		if err != nil {
 			return web.Response{}, fmt.Errorf("taking the uploads of task %s: %w", o.token.Task, err)
 		}
 		if files == 0 {

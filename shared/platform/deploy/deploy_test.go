@@ -239,6 +239,32 @@ func TestUploads(t *testing.T) {
 	}
 }
 
+func TestUploadsOfAKindThatRunsAreRemoved(t *testing.T) {
+	for name, file := range map[string]string{"a program": "\x7fELF\x02\x01\x01\x00\x00", "a page": "<!DOCTYPE html><script>alert(1)</script>", "noise": "\x00\x01\x02\x03\xff\xfe"} {
+		t.Run(name, func(t *testing.T) {
+			store := &objects.Memory{}
+			u := &Uploads{store: store}
+			mine := "uploads/" + string(id) + "/zendesk-gather/"
+			store.Put(mine+"a", []byte("%PDF-1.7 a document"))
+			store.Put(mine+"b", []byte(file))
+			if n, err := u.Take(t.Context(), id, "zendesk", "zendesk#gather", "support"); !errors.Is(err, fanout.ErrFileKind) || n != 0 {
+				t.Errorf("took %d, %v", n, err)
+			}
+			for key := range store.List(t.Context(), "") {
+				t.Errorf("%s is left", key)
+			}
+		})
+	}
+	store := &objects.Memory{}
+	u := &Uploads{store: store}
+	for kind, file := range map[string]string{"pdf": "%PDF-1.7", "csv": "name,score\nAda,1\n", "json": "{\"a\":1}", "png": "\x89PNG\r\n\x1a\n", "jpeg": "\xff\xd8\xff\xe0", "zip": "PK\x03\x04"} {
+		store.Put("uploads/"+string(id)+"/zendesk-gather/"+kind, []byte(file))
+	}
+	if n, err := u.Take(t.Context(), id, "zendesk", "zendesk#gather", "support"); err != nil || n != 6 {
+		t.Errorf("took %d of six, %v", n, err)
+	}
+}
+
 func field(u fanout.Upload, name string) string {
 	for _, f := range u.Fields {
 		if f.Name == name {

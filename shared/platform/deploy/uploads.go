@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +32,7 @@ type bucket interface {
 	export.Creator
 	Open(ctx context.Context, key string) (io.ReadCloser, error)
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
+	Delete(ctx context.Context, prefix string) error
 	PresignPost(ctx context.Context, key, contentType string, maxBytes int64, redirect string, ttl time.Duration) (address string, fields map[string]string, err error)
 }
 
@@ -70,26 +73,64 @@ func (u *Uploads) Count(ctx context.Context, id dsr.RequestID, task string) (int
 	return n, nil
 }
 
+// taken are the kinds of files that a person's copy may hold, told by their
+// first bytes and not by their name: documents, tables, pictures and archives,
+// nothing that runs or that a browser would show as a page.
+var taken = []string{"application/pdf", "text/plain", "image/png", "image/jpeg", "application/zip"}
+
+// sniffed is how many bytes tell a file's kind.
+const sniffed = 512
+
 // Take copies the files into the export of the system. It writes the same part
-// again when it is called again.
+// again when it is called again. A file of a kind that is not taken removes all
+// that were uploaded for the task: fanout.ErrFileKind.
 func (u *Uploads) Take(ctx context.Context, id dsr.RequestID, system, task, category string) (int, error) {
-	w := export.NewWriter(u.store, export.Uploads("exports/"+string(id)+"/"+system), 0)
-	n := 0
+	var keys []string
 	for key, err := range u.store.List(ctx, folder(id, task)) {
 		if err != nil {
-			w.Abort()
 			return 0, err
 		}
-		if err := u.copy(ctx, w, key, category, fmt.Sprintf("file-%02d", n+1)); err != nil {
-			w.Abort()
-			return 0, err
-		}
-		n++
+		keys = append(keys, key)
 	}
-	if n == 0 {
+	for _, key := range keys { // all are looked at before any is copied
+		err := u.check(ctx, key)
+		if errors.Is(err, fanout.ErrFileKind) {
+			return 0, errors.Join(err, u.store.Delete(ctx, folder(id, task)))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if len(keys) == 0 {
 		return 0, nil
 	}
-	return n, w.Seal(ctx)
+	w := export.NewWriter(u.store, export.Uploads("exports/"+string(id)+"/"+system), 0)
+	for i, key := range keys {
+		if err := u.copy(ctx, w, key, category, fmt.Sprintf("file-%02d", i+1)); err != nil {
+			w.Abort()
+			return 0, err
+		}
+	}
+	return len(keys), w.Seal(ctx)
+}
+
+// check reads the first bytes of a file; fanout.ErrFileKind.
+func (u *Uploads) check(ctx context.Context, key string) error {
+	file, err := u.store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	first := make([]byte, sniffed)
+	n, err := io.ReadFull(file, first)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("reading an uploaded file: %w", err)
+	}
+	kind, _, _ := strings.Cut(http.DetectContentType(first[:n]), ";")
+	if !slices.Contains(taken, kind) {
+		return fanout.ErrFileKind
+	}
+	return nil
 }
 
 func (u *Uploads) copy(ctx context.Context, w *export.Writer, key, category, name string) error {
