@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/writ-dsr/writ/infra/stand/inbox"
 )
@@ -101,8 +102,24 @@ func (p *Person) unlock(ctx context.Context, link string) (*Page, error) {
 	if form, err = asked.Form("code"); err != nil {
 		return nil, err
 	}
-	return form.fill(ctx, map[string][]string{"code": {code}})
+	answer, err := form.fill(ctx, map[string][]string{"code": {code}})
+	for range patience {
+		if err != nil || (answer.Status != http.StatusConflict && answer.Status != http.StatusServiceUnavailable) {
+			break
+		}
+		// The page asks to go back and try again a little later.
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+		answer, err = form.Submit(ctx)
+	}
+	return answer, err
 }
+
+// patience is how often a person tries again when a page says that it is busy.
+const patience = 5
 
 // Download opens the link to the bundle, has the second code mailed, types it
 // and returns the file.

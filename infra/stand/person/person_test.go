@@ -83,7 +83,7 @@ func TestDownloadTypesTheSecondCode(t *testing.T) {
 		_, _ = fmt.Fprint(w, `<h1>Your copy</h1><form method="post" action="/download"><input type="hidden" name="t" value="T"><button name="step" value="send">Mail me a code</button></form>
 <form method="post" action="/download"><input type="hidden" name="t" value="T"><input name="code"></form>`)
 	}
-	sent := 0
+	sent, busy := 0, 1
 	mux.HandleFunc("GET /download", func(w http.ResponseWriter, _ *http.Request) { page(w) })
 	mux.HandleFunc("POST /download", func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -92,6 +92,9 @@ func TestDownloadTypesTheSecondCode(t *testing.T) {
 		case r.PostFormValue("step") == "send":
 			sent++
 			page(w)
+		case r.PostFormValue("code") == "K7QX 2M" && busy > 0:
+			busy--
+			w.WriteHeader(http.StatusConflict)
 		case r.PostFormValue("code") == "K7QX 2M":
 			http.Redirect(w, r, "/store/bundle.zip", http.StatusSeeOther)
 		default:
@@ -114,7 +117,7 @@ func TestDownloadTypesTheSecondCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(file) != "zip" || sent != 1 {
-		t.Errorf("got %q after %d codes, want the file after one", file, sent)
+		t.Errorf("got %q after %d codes, want the file after one and a second try", file, sent)
 	}
 	if _, _, err := p.Mail(t.Context(), "/download"); err == nil {
 		t.Error("a mail was read twice")
