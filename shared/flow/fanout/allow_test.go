@@ -1,6 +1,7 @@
 package fanout_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/memory"
 )
 
 // A form that is sent twice, or by two people who share the code, is one answer.
@@ -94,5 +96,54 @@ func TestNothingIsErasedWhileTheRequestIsWithItsOwner(t *testing.T) {
 	r := s.post(to, "step", "open", "code", s.code(to))
 	if r.Status != http.StatusConflict || strings.Contains(string(r.Body), dsrtest.Ada.Email) || s.visit("zendesk#act").Settled() {
 		t.Errorf("status %d", r.Status)
+	}
+}
+
+// raised is a ledger in which another person's answer starts the next run
+// between this worker's lease and its write.
+type raised struct {
+	*memory.Store
+	runs int
+}
+
+func (o *raised) next(ctx context.Context, id dsr.RequestID) error {
+	if o.runs == 0 {
+		return nil
+	}
+	o.runs--
+	_, err := ledger.NextRun(ctx, o.Store, id)
+	return err
+}
+
+func (o *raised) SaveVisit(ctx context.Context, v dsr.Visit) error {
+	if err := o.next(ctx, v.RequestID); err != nil {
+		return err
+	}
+	return o.Store.SaveVisit(ctx, v)
+}
+
+func (o *raised) BeginErasing(ctx context.Context, v dsr.Visit, keys []string, now time.Time) error {
+	if err := o.next(ctx, v.RequestID); err != nil {
+		return err
+	}
+	return o.Store.BeginErasing(ctx, v, keys, now)
+}
+
+func TestAnswerAndItsPageOutliveANewRun(t *testing.T) {
+	for _, v := range []dsr.Visit{byPerson(gather("zendesk")), byPerson(act("zendesk"))} {
+		s, to := open(t, v, nil)
+		code := s.code(to)
+		store := &raised{Store: s.store, runs: 1}
+		s.answer.Ledger = store
+		if r := s.post(to, "step", "open", "code", code); r.Status != http.StatusOK {
+			t.Errorf("%s: opened with %d while a run starts", v.Task(), r.Status)
+		}
+		store.runs = 2
+		if r := s.post(to, "step", "answer", "code", code, "answer", "done"); r.Status != http.StatusOK {
+			t.Errorf("%s: answered with %d while runs start", v.Task(), r.Status)
+		}
+		if got := s.visit(v.Task()); !got.Settled() || len(got.Outcomes) == 0 || got.Outcomes[0].Kind != dsr.Attested {
+			t.Errorf("%s: the visit is %s with %v", v.Task(), got.Status, got.Outcomes)
+		}
 	}
 }

@@ -363,7 +363,7 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	case said == connector.AnswerAgain:
 		v.Steps = fromTheStart(v.Steps)
 	}
-	if err := a.Ledger.SaveVisit(ctx, v); err != nil {
+	if v, err = a.through(ctx, v, func(v dsr.Visit) error { return a.Ledger.SaveVisit(ctx, v) }); err != nil {
 		return web.Response{}, fmt.Errorf("recording the answer to task %s: %w", o.token.Task, err)
 	}
 	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventPersonAnswer, At: now, Run: v.Run, Fence: v.Fence,
@@ -391,6 +391,23 @@ func (a *Answer) take(ctx context.Context, o open, now time.Time) (dsr.Visit, er
 			return dsr.Visit{}, err
 		}
 		run = r.Run
+	}
+}
+
+// through writes with the lease in hand, and again for the request's new run when
+// another person's answer raised it meanwhile: the fence is still ours. A lease
+// that was itself taken over stays dsr.ErrStale.
+func (a *Answer) through(ctx context.Context, v dsr.Visit, write func(dsr.Visit) error) (dsr.Visit, error) {
+	for try := 1; ; try++ {
+		err := write(v)
+		if !errors.Is(err, dsr.ErrStale) || try == runsMeanwhile {
+			return v, err
+		}
+		r, readErr := a.Ledger.Request(ctx, v.RequestID)
+		if readErr != nil || r.Run == v.Run {
+			return v, errors.Join(err, readErr)
+		}
+		v.Run = r.Run
 	}
 }
 
