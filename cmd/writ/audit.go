@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/audit"
 	"github.com/writ-dsr/writ/shared/ledger/dynamo"
 	"github.com/writ-dsr/writ/shared/platform/vault"
@@ -156,7 +157,7 @@ func openEvidence(ctx context.Context, company string) (evidence, error) {
 // macCheck asks the key service; what it could not tell is an error, never no.
 func macCheck(keys *vault.Vault) audit.CheckMAC {
 	return func(ctx context.Context, message, mac string) (bool, error) {
-		err := keys.VerifyMAC(ctx, audit.HeadPurpose, message, mac)
+		err := keys.VerifyMAC(ctx, ledger.HeadPurpose, message, mac)
 		if errors.Is(err, vault.ErrMAC) {
 			return false, nil
 		}

@@ -21,7 +21,6 @@ import (
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
-	"github.com/writ-dsr/writ/shared/ledger/audit"
 	"github.com/writ-dsr/writ/shared/ledger/dynamo"
 	"github.com/writ-dsr/writ/shared/ledger/dynamo/dynamotest"
 	"github.com/writ-dsr/writ/shared/platform/vault"
@@ -86,7 +85,7 @@ func TestAuditOnTables(t *testing.T) {
 		for _, chain := range []string{dsr.RequestChain, "s3"} {
 			events, err := store.Events(ctx, id, chain)
 			must(err)
-			macs[chain], err = keys.MAC(ctx, audit.HeadPurpose, audit.HeadMessage(id, chain, events[len(events)-1].Hash))
+			macs[chain], err = keys.MAC(ctx, ledger.HeadPurpose, ledger.HeadMessage(id, chain, events[len(events)-1].Hash))
 			must(err)
 		}
 		_, err := ledger.Change(ctx, store, id, func(r *ledger.Request) error { r.HeadMACs = macs; return nil })

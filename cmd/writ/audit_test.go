@@ -35,7 +35,7 @@ func closedRequest(t *testing.T, s *memory.Store, keys *vault.Vault, sealed int)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac, err := keys.MAC(ctx, audit.HeadPurpose, audit.HeadMessage(id, dsr.RequestChain, events[sealed-1].Hash))
+	mac, err := keys.MAC(ctx, ledger.HeadPurpose, ledger.HeadMessage(id, dsr.RequestChain, events[sealed-1].Hash))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -384,7 +384,7 @@ func TestKeyIsDestroyedAtTheEnd(t *testing.T) {
 	}
 	keys := vault.New(kms.NewFromConfig(suite.Config), "", suite.Outputs["KeyMac"])
 	report, err := audit.New(suite.Book, func(ctx context.Context, message, mac string) (bool, error) {
-		err := keys.VerifyMAC(ctx, audit.HeadPurpose, message, mac)
+		err := keys.VerifyMAC(ctx, ledger.HeadPurpose, message, mac)
 		return err == nil, err
 	}).Verify(t.Context(), id)
 	if err != nil || !report.Intact() || !report.Sealed || report.Links() == 0 {

@@ -433,10 +433,7 @@ func (w *visit) held(ctx context.Context) error {
 	}
 	w.v.Outcomes = nil
 	for _, category := range w.categories() {
-		w.v.Outcomes = append(w.v.Outcomes, dsr.Outcome{
-			Category: category, Kind: dsr.Retained, Count: w.secret.Found.Counts[category],
-			Ground: GroundHold, Until: "hold_lifted",
-		})
+		w.v.Outcomes = append(w.v.Outcomes, Held(category, w.secret.Found.Counts[category]))
 	}
 	if err := w.append(ctx, dsr.EventHeld, dsr.Erase, nil); err != nil {
 		return err

@@ -16,6 +16,12 @@ const (
 	AnswerAgain       = "again" // what stood in the way is mended: run the system's API again
 )
 
+// Held is the outcome of a category that a legal hold keeps; count may be zero
+// where nobody counted.
+func Held(category string, count int) dsr.Outcome {
+	return dsr.Outcome{Category: category, Kind: dsr.Retained, Count: count, Ground: GroundHold, Until: "hold_lifted"}
+}
+
 // Answered are the outcomes of a visit that a person answered for: one for
 // each category, with the person's role as the witness.
 func Answered(v dsr.Visit) []dsr.Outcome {

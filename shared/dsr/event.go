@@ -33,7 +33,6 @@ const (
 	EventCollected     EventKind = "collected"
 	EventClosed        EventKind = "closed"
 	EventKeyDestroyed  EventKind = "key_destroyed"
-	EventLeased        EventKind = "leased"
 	EventIntent        EventKind = "intent"
 	EventOpDone        EventKind = "op_done"
 	EventWaiting       EventKind = "waiting"

@@ -266,6 +266,15 @@ func Change(ctx context.Context, s requests, id dsr.RequestID, f func(*Request) 
 	return Request{}, fmt.Errorf("changing request %s: %w eight times in a row", id, ErrConflict)
 }
 
+// HeadPurpose is the purpose under which closing heads are MACed.
+const HeadPurpose = "head"
+
+// HeadMessage is what is MACed when a chain is closed: the hash of its last
+// link, bound to the chain, so that the MAC of one chain proves no other.
+func HeadMessage(id dsr.RequestID, chain, head string) string {
+	return string(id) + "/" + chain + "/" + head
+}
+
 // NextRun raises the run of a request by a conditional write, before the run is
 // started: from here on every lease of an older run writes nothing.
 func NextRun(ctx context.Context, s requests, id dsr.RequestID) (Request, error) {

@@ -134,16 +134,27 @@ func (s *Stage) key(ctx context.Context, a act) (key, wrong string, err error) {
 	return ledger.HoldOnSubject(hash), "", nil
 }
 
-func (s *Stage) place(ctx context.Context, actor string, a act) (web.Response, error) {
-	key, wrong, err := s.key(ctx, a)
+// reasoned is key for an act that must say why.
+func (s *Stage) reasoned(ctx context.Context, a act, without string) (key, wrong string, err error) {
+	key, wrong, err = s.key(ctx, a)
+	if err == nil && wrong == "" && strings.TrimSpace(a.Reason) == "" {
+		wrong = without
+	}
+	return key, wrong, err
+}
+
+// refuse answers an act that is not well formed, or passes our own fault on.
+func refuse(wrong string, err error) (web.Response, error) {
 	if err != nil {
 		return web.Response{}, err
 	}
-	if wrong == "" && strings.TrimSpace(a.Reason) == "" {
-		wrong = "a hold needs a reason"
-	}
-	if wrong != "" {
-		return answer(http.StatusBadRequest, problem(wrong))
+	return answer(http.StatusBadRequest, problem(wrong))
+}
+
+func (s *Stage) place(ctx context.Context, actor string, a act) (web.Response, error) {
+	key, refused, err := s.reasoned(ctx, a, "a hold needs a reason")
+	if err != nil || refused != "" {
+		return refuse(refused, err)
 	}
 	if a.RequestID != "" {
 		switch _, err := s.Ledger.Request(ctx, a.RequestID); {
@@ -167,15 +178,9 @@ func (s *Stage) place(ctx context.Context, actor string, a act) (web.Response, e
 }
 
 func (s *Stage) lift(ctx context.Context, actor string, a act) (web.Response, error) {
-	key, wrong, err := s.key(ctx, a)
-	if err != nil {
-		return web.Response{}, err
-	}
-	if wrong == "" && strings.TrimSpace(a.Reason) == "" {
-		wrong = "lifting a hold needs a reason"
-	}
-	if wrong != "" {
-		return answer(http.StatusBadRequest, problem(wrong))
+	key, refused, err := s.reasoned(ctx, a, "lifting a hold needs a reason")
+	if err != nil || refused != "" {
+		return refuse(refused, err)
 	}
 	h, err := s.Ledger.Hold(ctx, key)
 	if errors.Is(err, ledger.ErrNotFound) {

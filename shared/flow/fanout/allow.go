@@ -26,7 +26,7 @@ func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Res
 		return &p, nil
 	}
 	if errors.Is(err, ledger.ErrLeased) {
-		p := a.page(http.StatusConflict, "closed", "One moment", "Writ is at work on this task just now; please go back and try again in a minute.", o, nil, nil)
+		p := a.busy(o)
 		return &p, nil
 	}
 	if err != nil {
@@ -47,12 +47,17 @@ func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Res
 		stop = a.page(http.StatusConflict, "closed", "Erase nothing now", "The request waits for a person's decision, so nothing may be erased now; please come back later.", o, nil, nil)
 		return &stop, a.Ledger.SaveVisit(ctx, v)
 	case errors.Is(err, dsr.ErrStale): // another worker took the visit over
-		stop = a.page(http.StatusConflict, "closed", "One moment", "Writ is at work on this task just now; please go back and try again in a minute.", o, nil, nil)
+		stop = a.busy(o)
 		return &stop, nil
 	case err != nil:
 		return nil, fmt.Errorf("recording the intent of task %s: %w", o.token.Task, err)
 	}
 	return nil, nil
+}
+
+// busy says that a worker of ours has the task at this moment.
+func (a *Answer) busy(o open) web.Response {
+	return a.page(http.StatusConflict, "closed", "One moment", "Writ is at work on this task just now; please go back and try again in a minute.", o, nil, nil)
 }
 
 // held settles the visit with what the hold keeps, and lets the machine go on.
@@ -61,7 +66,7 @@ func (a *Answer) held(ctx context.Context, d dossier.Dossier, v dsr.Visit) error
 	wait := v.Person.SealedWait
 	v.Person.SealedWait, v.Outcomes = nil, nil
 	for _, category := range v.Categories {
-		v.Outcomes = append(v.Outcomes, dsr.Outcome{Category: category, Kind: dsr.Retained, Ground: connector.GroundHold, Until: "hold_lifted"})
+		v.Outcomes = append(v.Outcomes, connector.Held(category, 0))
 	}
 	v.Status, v.SettledAt = dsr.VisitSettled, now
 	if err := a.Ledger.SaveVisit(ctx, v); err != nil {

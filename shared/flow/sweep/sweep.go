@@ -463,7 +463,7 @@ func (s *Stage) heads(ctx context.Context, id dsr.RequestID) (map[string]string,
 		if err != nil {
 			return nil, err
 		}
-		if heads[chain], err = s.MACer.MAC(ctx, "head", string(id)+"/"+chain+"/"+head); err != nil {
+		if heads[chain], err = s.MACer.MAC(ctx, ledger.HeadPurpose, ledger.HeadMessage(id, chain, head)); err != nil {
 			return nil, fmt.Errorf("sealing chain %s: %w", chain, err)
 		}
 	}

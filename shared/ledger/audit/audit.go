@@ -20,16 +20,7 @@ type Ledger interface {
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 }
 
-// HeadPurpose is the purpose under which closing heads are MACed.
-const HeadPurpose = "head"
-
-// HeadMessage is what is MACed when a chain is closed: the hash of its last
-// link, bound to the chain, so that the MAC of one chain proves no other.
-func HeadMessage(id dsr.RequestID, chain, head string) string {
-	return string(id) + "/" + chain + "/" + head
-}
-
-// CheckMAC reports whether mac was made over message for HeadPurpose. An error
+// CheckMAC reports whether mac was made over message for ledger.HeadPurpose. An error
 // means that it could not be checked.
 type CheckMAC func(ctx context.Context, message, mac string) (bool, error)
 
@@ -162,7 +153,7 @@ func (a *Auditor) sealed(ctx context.Context, r ledger.Request, name string, eve
 	// The sealed head is the last link. Where it is an earlier one, links were
 	// added later; where it is none, the tail was cut off or written anew.
 	for i, e := range slices.Backward(events) {
-		matches, err := a.check(ctx, HeadMessage(r.ID, name, e.Hash), mac)
+		matches, err := a.check(ctx, ledger.HeadMessage(r.ID, name, e.Hash), mac)
 		if err != nil {
 			return "", err
 		}

@@ -97,7 +97,7 @@ func history(t *testing.T, closed bool) records {
 	if closed {
 		r.KeyDestroyedAt, r.HeadMACs = start, map[string]string{}
 		for chain, events := range content.events {
-			r.HeadMACs[chain] = mac(audit.HeadMessage(id, chain, events[len(events)-1].Hash))
+			r.HeadMACs[chain] = mac(ledger.HeadMessage(id, chain, events[len(events)-1].Hash))
 		}
 	}
 	return content
