@@ -59,10 +59,10 @@ func deadline(c console, company string, received time.Time, country string) err
 	if err != nil {
 		return err
 	}
-	if country != "" && !pack.KnownCountry(country) {
+	if country != "" && !pack.KnownPlace(dsr.Place(country)) {
 		return usage("--country: no regime names %q; leave it empty for a country that was not said", country)
 	}
-	d, err := pack.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: received}}, country)
+	d, err := pack.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: received}}, dsr.Place(country))
 	if err != nil {
 		return err
 	}

@@ -89,18 +89,18 @@ func forecastFor(c console, company, file string) error {
 	if err := pack.CheckAgainst(known); err != nil {
 		return err
 	}
-	p, err := pack.Plan(question(rights, a.Country, known))
+	p, err := pack.Plan(question(rights, dsr.PlaceOf(a.Country, a.State), known))
 	if err != nil {
 		return err
 	}
-	due, err := pack.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: a.ReceivedAt}}, a.Country)
+	due, err := pack.Due(rights, []dsr.ClockEvent{{Kind: dsr.Received, At: a.ReceivedAt}}, dsr.PlaceOf(a.Country, a.State))
 	if err != nil {
 		return err
 	}
 	f := forecast{
 		Company: pack.ID, Decision: "run", Regime: p.Regime, RegimeAssumed: p.Assumed,
 		Due: due.DueAt.In(pack.Zone).Format(time.DateOnly), DueRule: due.Rule, Bundle: p.Bundle,
-		Tasks: pack.Expect(p, a.Country, a.ReceivedAt), Open: append([]policy.Decision{}, p.Decisions...),
+		Tasks: pack.Expect(p, dsr.PlaceOf(a.Country, a.State), a.ReceivedAt), Open: append([]policy.Decision{}, p.Decisions...),
 	}
 	return c.print(f, func(w io.Writer) error { return f.write(w, pack) })
 }
@@ -146,7 +146,7 @@ func (a asked) check(pack *policy.Company) ([]dsr.Right, error) {
 	if len(rights) == 0 {
 		return nil, errors.New("rights: none is asked")
 	}
-	if a.Country != "" && !pack.KnownCountry(a.Country) {
+	if a.Country != "" && !pack.KnownPlace(dsr.Place(a.Country)) {
 		return nil, fmt.Errorf("country: no regime names %q; leave it empty for a country that was not said", a.Country)
 	}
 	if a.ReceivedAt.IsZero() {

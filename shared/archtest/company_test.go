@@ -27,7 +27,7 @@ func TestTheCompanyOfTheGuideIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := company.Plan(policy.Question{Rights: []dsr.Right{dsr.Access, dsr.Erasure}, Country: "SE"})
+	plan, err := company.Plan(policy.Question{Rights: []dsr.Right{dsr.Access, dsr.Erasure}, Place: "SE"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestTheCompanyOfTheGuideIsWhole(t *testing.T) {
 			t.Errorf("the mapping of %s has %d tables, %v; want 2", s.ID, len(m.Tables), err)
 		}
 	}
-	for country, decided := range map[string]bool{"SE": true, "GB": false, "US": false} {
+	for country, decided := range map[dsr.Place]bool{"SE": true, "GB": false, "US": false} {
 		if _, ok := company.Ground("orders", country); ok != decided {
 			t.Errorf("a ground for orders of %s: %v, want %v", country, ok, decided)
 		}

@@ -19,14 +19,16 @@ const (
 	Restricted OutcomeKind = "restricted"
 	Suppressed OutcomeKind = "suppressed"
 	NotHeld    OutcomeKind = "not_held"
-	Retained   OutcomeKind = "retained" // Ground, Until
-	Kept       OutcomeKind = "kept"     // Rule: the vendor keeps it; only a pack's ground makes it retained
-	Deferred   OutcomeKind = "deferred" // Due: not before
-	Referred   OutcomeKind = "referred" // To
-	Accepted   OutcomeKind = "accepted" // Due: re-check on; with the vendor's receipt
-	Attested   OutcomeKind = "attested" // By: a person says so
-	Refused    OutcomeKind = "refused"  // Reason
-	Failed     OutcomeKind = "failed"   // Reason
+	Retained   OutcomeKind = "retained"   // Ground, Until
+	Kept       OutcomeKind = "kept"       // Rule: the vendor keeps it; only a pack's ground makes it retained
+	Deferred   OutcomeKind = "deferred"   // Due: not before
+	Referred   OutcomeKind = "referred"   // To
+	Accepted   OutcomeKind = "accepted"   // Due: re-check on; with the vendor's receipt
+	Attested   OutcomeKind = "attested"   // By: a person says so
+	Refused    OutcomeKind = "refused"    // Reason
+	Failed     OutcomeKind = "failed"     // Reason
+	Told       OutcomeKind = "told"       // a recipient was told (GDPR Art. 19; 11 CCR 7022)
+	Impossible OutcomeKind = "impossible" // Reason: a recipient could not be told, or only with disproportionate effort
 )
 
 // Outcome says what happened to one category of data in one system. It holds
@@ -60,7 +62,7 @@ func (o Outcome) Validate() error {
 		return fmt.Errorf("checking outcome %s of category %q: count is negative", o.Kind, o.Category)
 	}
 	switch o.Kind {
-	case Exported, Erased, Anonymised, Rectified, Restricted, Suppressed, NotHeld:
+	case Exported, Erased, Anonymised, Rectified, Restricted, Suppressed, NotHeld, Told:
 		return nil
 	case Retained:
 		if err := need("ground", o.Ground); err != nil {
@@ -78,7 +80,7 @@ func (o Outcome) Validate() error {
 		return need("to", o.To)
 	case Attested:
 		return need("by", o.By)
-	case Refused, Failed:
+	case Refused, Failed, Impossible:
 		return need("reason", o.Reason)
 	}
 	return fmt.Errorf("checking outcome of category %q: unknown kind %q", o.Category, o.Kind)

@@ -51,6 +51,11 @@ type Subject struct {
 	Message    string     `json:"message,omitempty"`
 	Language   string     `json:"language"` // BCP 47
 	Identities []Identity `json:"identities"`
+	Changes    []Change   `json:"changes,omitempty"`    // rectification: what the person wants corrected
+	Points     []Point    `json:"points,omitempty"`     // facts to compare with what is held
+	For        string     `json:"for,omitempty"`        // whom an agent, a parent or a school asks for: that person's mail address
+	Declared   string     `json:"declared,omitempty"`   // the name typed under the declaration
+	Permission string     `json:"permission,omitempty"` // what an agent says of their permission, or a parent of their standing
 }
 
 // Email returns the person's address: the proved one, else the asserted one.
@@ -65,14 +70,47 @@ func (s Subject) Email() string {
 	return ""
 }
 
-// ClockEventKind is something that moves or pauses a due date.
+// Point is one fact that a person gives so that it can be compared with what is
+// held (11 CCR 7062). It is personal data.
+type Point struct {
+	Field string `json:"field"` // closed word of the pack, for example "order_number"
+	Value string `json:"value"`
+}
+
+// Requester says in which capacity somebody asks.
+type Requester string
+
+// The requesters.
+const (
+	Self       Requester = "self"
+	Agent      Requester = "agent"      // with a signed permission (11 CCR 7063)
+	Attorney   Requester = "attorney"   // with a power of attorney
+	Parent     Requester = "parent"     // or guardian, for a child
+	School     Requester = "school"     // that consented for its pupils
+	Reporter   Requester = "reporter"   // reports a child's data; learns nothing about the child
+	Successor  Requester = "successor"  // for a person who died
+	Unmailable Requester = "unmailable" // the person, who no longer reads the mailbox on file
+)
+
+// ClockEventKind is something that moves, pauses or ends a period.
 type ClockEventKind string
 
-// Received starts the clock. A routine mailbox link is no clock event.
-const Received ClockEventKind = "received"
+// The clock events. A routine mailbox link is none: GDPR Art. 12(6) needs a
+// reasonable doubt about this person.
+const (
+	Received           ClockEventKind = "received" // starts the clock
+	IdentityAsked      ClockEventKind = "identity_asked"
+	IdentityGiven      ClockEventKind = "identity_given"
+	ClarificationAsked ClockEventKind = "clarification_asked"
+	ClarificationGiven ClockEventKind = "clarification_given"
+	Extended           ClockEventKind = "extended" // By and Reason are needed
+	RefusedEvent       ClockEventKind = "refused"
+)
 
 // ClockEvent is one dated fact the due date is computed from.
 type ClockEvent struct {
-	Kind ClockEventKind `json:"kind"`
-	At   time.Time      `json:"at"`
+	Kind   ClockEventKind `json:"kind"`
+	At     time.Time      `json:"at"`
+	By     string         `json:"by,omitempty"`     // Extended: who decided it, a role or an IAM name
+	Reason string         `json:"reason,omitempty"` // Extended: a word of the regime's closed list
 }

@@ -35,9 +35,13 @@ type Visit struct {
 	System     string      `json:"system"`
 	Phase      Phase       `json:"phase"`
 	Wave       int         `json:"wave"`
-	Ops        []Op        `json:"ops"`        // in the order they run
-	Categories []string    `json:"categories"` // the data categories the pack says the system holds
-	Manual     bool        `json:"manual"`     // a person's task from the start
+	Ops        []Op        `json:"ops"`                 // in the order they run
+	Categories []string    `json:"categories"`          // the data categories the pack says the system holds
+	Manual     bool        `json:"manual"`              // a person's task from the start
+	Rights     []Right     `json:"rights,omitempty"`    // what the visit serves
+	Purposes   []Purpose   `json:"purposes,omitempty"`  // what its Suppress stops; empty for AllUse
+	Recipient  string      `json:"recipient,omitempty"` // id of the recipient who is told; System is RecipientSystem of it
+	NotBefore  time.Time   `json:"not_before,omitzero"` // nothing is acted upon before this
 	Status     VisitStatus `json:"status"`
 	Run        int         `json:"run"`   // the run that last held the lease
 	Fence      int64       `json:"fence"` // raised by every lease; a write with an older fence fails
@@ -90,3 +94,14 @@ func (v Visit) OpenOutcomes() []Outcome {
 
 // Erases reports whether the visit has a destructive op.
 func (v Visit) Erases() bool { return slices.Contains(v.Ops, Erase) || slices.Contains(v.Ops, Rectify) }
+
+// RecipientSystem names the visit in which a recipient is told.
+func RecipientSystem(recipient string) string { return "tell_" + recipient }
+
+// Itself is the system under which Writ's own records of a person are planned
+// and told, with their two categories.
+const (
+	Itself         = "writ"
+	RequestRecord  = "request_record"  // that a request was made and how it was answered
+	SuppressionRow = "suppression_row" // the keyed hash that makes an opt-out last
+)

@@ -2,26 +2,6 @@ package dsr
 
 import "fmt"
 
-// Right is one of the rights a person may exercise. The wire names are stable.
-type Right string
-
-// The rights Writ carries out. Regimes and packs may name more; a right that
-// no plan covers is refused loudly where it is configured and goes to a person
-// where a form carries it.
-const (
-	Access  Right = "access"  // GDPR Art. 15
-	Erasure Right = "erasure" // GDPR Art. 17
-)
-
-// ParseRight returns the right with wire name s, or an error naming s.
-func ParseRight(s string) (Right, error) {
-	switch r := Right(s); r {
-	case Access, Erasure:
-		return r, nil
-	}
-	return "", fmt.Errorf("unknown right %q: known are access, erasure", s)
-}
-
 // Op is one operation of a connector on one system.
 type Op string
 
@@ -62,10 +42,15 @@ type Purpose string
 
 // Purposes a suppression may stop.
 const (
-	Marketing Purpose = "marketing"
-	Sale      Purpose = "sale"
-	Profiling Purpose = "profiling"
-	AllUse    Purpose = "all_use" // stop everything before an erasure
+	Marketing   Purpose = "marketing"    // direct marketing and its profiling (GDPR Art. 21(2))
+	Sale        Purpose = "sale"         // sale and sharing (CCPA 1798.120)
+	TargetedAds Purpose = "targeted_ads" // US states' common rule
+	Profiling   Purpose = "profiling"    // profiling and tracking
+	Sensitive   Purpose = "sensitive"    // uses of sensitive data beyond the listed ones (CCPA 1798.121)
+	Consent     Purpose = "consent"      // everything that rests on consent (GDPR Art. 7(3))
+	Objected    Purpose = "objected"     // everything that rests on a legitimate interest, while an objection is weighed (GDPR Art. 21(1))
+	Storage     Purpose = "storage_only" // a restriction: stored and not otherwise used (GDPR Art. 18(2))
+	AllUse      Purpose = "all_use"      // stop everything before an erasure
 )
 
 // Change is one field of a person's record to correct: New replaces whatever

@@ -33,17 +33,25 @@ var (
 // Request is one demand with one clock. It holds nothing that names the
 // person: that is in SealedSubject.
 type Request struct {
-	ID       dsr.RequestID    `json:"id"`
-	Version  int64            `json:"version"` // raised by every Save; a Save of an older version is ErrConflict
-	Company  string           `json:"company"`
-	Channel  string           `json:"channel"` // form
-	Status   dsr.Status       `json:"status"`
-	Rights   []dsr.Right      `json:"rights"`
-	Words    bool             `json:"words,omitempty"` // the person wrote words or chose "something else": a person reads them
-	Country  string           `json:"country"`         // ISO 3166-1 alpha-2, or "" for not said
-	Language string           `json:"language"`
-	Clock    []dsr.ClockEvent `json:"clock"`
-	DueAt    time.Time        `json:"due_at"`
+	ID       dsr.RequestID     `json:"id"`
+	Version  int64             `json:"version"` // raised by every Save; a Save of an older version is ErrConflict
+	Company  string            `json:"company"`
+	Channel  string            `json:"channel"` // form
+	Status   dsr.Status        `json:"status"`
+	Rights   []dsr.Right       `json:"rights"`
+	Words    bool              `json:"words,omitempty"` // the person wrote words or chose "something else": a person reads them
+	Country  string            `json:"country"`         // ISO 3166-1 alpha-2, or "" for not said
+	State    string            `json:"state,omitempty"` // of the country, for example CA; "" for not said
+	Plan     string            `json:"plan,omitempty"`  // id of the subscription plan or standing the person says they have; "" for not said
+	By       dsr.Requester     `json:"by,omitempty"`    // "" for the person
+	Facts    map[string]string `json:"facts,omitempty"` // closed words by closed keys, for the plan; never a personal value
+	From     string            `json:"from,omitempty"`  // look-back asked for: dates 2006-01-02
+	To       string            `json:"to,omitempty"`
+	Scope    []Portion         `json:"scope,omitempty"`  // only these systems and categories: a deferred task, or a retention run
+	Parent   dsr.RequestID     `json:"parent,omitempty"` // the request that a deferred task or an appeal follows
+	Language string            `json:"language"`
+	Clock    []dsr.ClockEvent  `json:"clock"`
+	DueAt    time.Time         `json:"due_at"`
 
 	Run        int       `json:"run"`         // the current run; raised by the write before each start
 	FailedRuns int       `json:"failed_runs"` // runs that the sweep had to replace; at most three new ones
@@ -69,6 +77,28 @@ type Request struct {
 	Notices    map[string]Notice `json:"notices,omitempty"`   // by kind and sequence, for example "challenge#1", "answer#1"
 	HeadMACs   map[string]string `json:"head_macs,omitempty"` // closing head of each chain, MACed by KMS
 }
+
+// Portion is a part of the company's systems.
+type Portion struct {
+	System     string   `json:"system"`
+	Categories []string `json:"categories"`
+	Ground     string   `json:"ground,omitempty"` // the ground that has ended, of a deferred task
+}
+
+// The channels by which a request comes. The last two are Writ's own: a task
+// that waited for a ground to end, and data whose retention period is over.
+// Nobody is mailed about those, except their owner when something fails.
+const (
+	ChannelForm      = "form"
+	ChannelDeferral  = "deferral"
+	ChannelRetention = "retention"
+)
+
+// Own reports whether the request is Writ's own.
+func (r Request) Own() bool { return r.Channel == ChannelDeferral || r.Channel == ChannelRetention }
+
+// Place is where the person lives.
+func (r Request) Place() dsr.Place { return dsr.PlaceOf(r.Country, r.State) }
 
 // Allows reports whether destructive work may go on for this run: the rule
 // that BeginErasing enforces in one transaction.

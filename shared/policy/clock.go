@@ -11,11 +11,15 @@ import (
 
 // Deadline is when a request must be answered and which rule says so.
 type Deadline struct {
-	DueAt    time.Time // last second of the due day in the controller's zone, in UTC
-	Rule     string    // id of the law's rule or of the company's promise
-	Says     string    // the rule in one plain sentence
-	MarginAt time.Time // open work becomes a partial answer from here on
-	Limits   []Limit   // everything that was compared, earliest first
+	DueAt                time.Time // last second of the due day in the controller's zone, in UTC
+	AcknowledgeDueAt     time.Time // zero where no law asks for it
+	RefusalDueAt         time.Time // a refusal's own date; no extension moves it
+	ExtensionNoticeDueAt time.Time // until when an extension may be told
+	LatestDueAt          time.Time // the due date with every extension the laws allow
+	Rule                 string    // id of the law's rule or of the company's promise
+	Says                 string    // the rule in one plain sentence
+	MarginAt             time.Time // open work becomes a partial answer from here on
+	Limits               []Limit   // everything that was compared, earliest first
 }
 
 // Limit is one rule's own due date.
@@ -29,7 +33,7 @@ type Limit struct {
 // earliest of every law that applies and the company's promise. A request that
 // was received twice is dated from the first. An event this function does not
 // know is an error: a clock that ignores one would be wrong silently.
-func (c *Company) Due(events []dsr.ClockEvent, country string) (Deadline, error) {
+func (c *Company) Due(rights []dsr.Right, events []dsr.ClockEvent, place dsr.Place) (Deadline, error) {
 	var received time.Time
 	for _, e := range events {
 		switch {
@@ -45,9 +49,9 @@ func (c *Company) Due(events []dsr.ClockEvent, country string) (Deadline, error)
 		return Deadline{}, errors.New("computing the due date: no received event, so no clock has started")
 	}
 
-	law := c.Regime(country).Clock
-	limits := []Limit{{Rule: law.Rule, Says: law.Says, DueAt: law.due(received, c.Zone)}}
-	if p := c.Promise; p.Days > 0 {
+	law := c.Regime(place).Clocks[0]
+	limits := []Limit{{Rule: law.ID, Says: law.Says, DueAt: law.due(received, c.Zone)}}
+	for _, p := range c.Promises {
 		limits = append(limits, Limit{Rule: p.Rule, Says: p.Says, DueAt: endOfDay(received, c.Zone, 0, p.Days)})
 	}
 	// Stable: where law and promise fall on the same day, the law is named.
@@ -57,7 +61,7 @@ func (c *Company) Due(events []dsr.ClockEvent, country string) (Deadline, error)
 		DueAt:    first.DueAt,
 		Rule:     first.Rule,
 		Says:     first.Says,
-		MarginAt: endOfDay(first.DueAt, c.Zone, 0, -c.Promise.MarginDays),
+		MarginAt: endOfDay(first.DueAt, c.Zone, 0, -c.MarginDays),
 		Limits:   limits,
 	}, nil
 }

@@ -28,7 +28,7 @@ func promising(t *testing.T, days int, zone string) *policy.Company {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Promise.Days = days
+	c.Promises = []policy.Promise{{Rule: "PM-30", Days: days}}
 	if c.Zone, err = time.LoadLocation(zone); err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,11 @@ func received(at ...string) []dsr.ClockEvent {
 
 func TestDueDates(t *testing.T) {
 	for _, c := range []struct {
-		name, received, country string
-		promise                 int
-		zone                    string
-		due, rule               string
+		name, received string
+		country        dsr.Place
+		promise        int
+		zone           string
+		due, rule      string
 	}{
 		{"a month without that day ends on its last, a Saturday moves to Monday", "2026-01-31T09:00:00Z", "PL", 0, "UTC", "2026-03-02", "EU-ALL"},
 		{"a leap year's February", "2024-01-31T09:00:00Z", "PL", 0, "UTC", "2024-02-29", "EU-ALL"},
@@ -75,7 +76,7 @@ func TestDueDates(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			company := promising(t, c.promise, c.zone)
-			d, err := company.Due(received(c.received), c.country)
+			d, err := company.Due(nil, received(c.received), c.country)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +97,7 @@ func TestSummerTimeMovesNoDay(t *testing.T) {
 		"2026-03-01T09:00:00Z": "2026-03-31T21:59:59Z", // received in winter, due in summer
 		"2026-10-01T09:00:00Z": "2026-10-31T22:59:59Z", // received in summer, due in winter
 	} {
-		d, err := c.Due(received(at), "US")
+		d, err := c.Due(nil, received(at), "US")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +109,7 @@ func TestSummerTimeMovesNoDay(t *testing.T) {
 
 func TestTheFirstReceiptCounts(t *testing.T) {
 	c := promising(t, 30, "UTC")
-	d, err := c.Due(received("2026-07-20T09:00:00Z", "2026-07-01T09:00:00Z", "2026-07-25T09:00:00Z"), "US")
+	d, err := c.Due(nil, received("2026-07-20T09:00:00Z", "2026-07-01T09:00:00Z", "2026-07-25T09:00:00Z"), "US")
 	if err != nil || d.DueAt.Format(time.DateOnly) != "2026-07-31" {
 		t.Errorf("due %v, error %v; want 31 July, 30 days from the first receipt", d.DueAt, err)
 	}
@@ -121,7 +122,7 @@ func TestAClockThatCannotBeReadIsAnError(t *testing.T) {
 		"an unknown event": append(received("2026-07-01T09:00:00Z"), dsr.ClockEvent{Kind: "paused", At: time.Unix(0, 0)}),
 		"no time":          {{Kind: dsr.Received}},
 	} {
-		if d, err := c.Due(events, "PL"); err == nil || !strings.Contains(err.Error(), "due date") {
+		if d, err := c.Due(nil, events, "PL"); err == nil || !strings.Contains(err.Error(), "due date") {
 			t.Errorf("%s: due %v, error %v; want an error", name, d.DueAt, err)
 		}
 	}
@@ -129,18 +130,19 @@ func TestAClockThatCannotBeReadIsAnError(t *testing.T) {
 
 func TestDueDateProperties(t *testing.T) {
 	zones := []string{"UTC", "Europe/Warsaw", "America/Chicago", "Pacific/Auckland", "Asia/Kathmandu"}
-	countries := []string{"", "PL", "GB", "US", "BR", "DE", "zz"}
+	countries := []dsr.Place{"", "PL", "GB", "US", "BR", "DE", "zz"}
 	packs := map[string]*policy.Company{}
 	for _, zone := range zones {
 		packs[zone] = promising(t, 30, zone)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		c := *packs[rapid.SampledFrom(zones).Draw(rt, "zone")]
-		c.Promise.Days = rapid.IntRange(0, 60).Draw(rt, "promised days")
+		promised := rapid.IntRange(1, 60).Draw(rt, "promised days")
+		c.Promises = []policy.Promise{{Rule: "PM-30", Days: promised}}
 		country := rapid.SampledFrom(countries).Draw(rt, "country")
 		at := time.Unix(rapid.Int64Range(1577836800, 1924991999).Draw(rt, "received"), 0) // 2020 to 2030
-		due := func(at time.Time, country string) policy.Deadline {
-			d, err := c.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: at}}, country)
+		due := func(at time.Time, country dsr.Place) policy.Deadline {
+			d, err := c.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: at}}, country)
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -153,15 +155,15 @@ func TestDueDateProperties(t *testing.T) {
 				Sub(time.Date(x.Year(), x.Month(), x.Day(), 0, 0, 0, 0, time.UTC)).Hours() / 24)
 		}
 
-		if c.Promise.Days > 0 && days(at, d.DueAt) > c.Promise.Days {
-			rt.Fatalf("due %d days later, promised are %d", days(at, d.DueAt), c.Promise.Days)
+		if days(at, d.DueAt) > promised {
+			rt.Fatalf("due %d days later, promised are %d", days(at, d.DueAt), promised)
 		}
 		law := d.Limits[0]
 		for _, l := range d.Limits {
 			if l.DueAt.Before(d.DueAt) {
 				rt.Fatalf("%s ends earlier than the due date", l.Rule)
 			}
-			if l.Rule != c.Promise.Rule {
+			if l.Rule != "PM-30" {
 				law = l
 			}
 		}
@@ -182,23 +184,23 @@ func TestDueDateProperties(t *testing.T) {
 				rt.Fatalf("a country that was not said is due later than %q", known)
 			}
 		}
-		if got := days(d.MarginAt, d.DueAt); got != c.Promise.MarginDays {
-			rt.Fatalf("the margin is %d days, want %d", got, c.Promise.MarginDays)
+		if got := days(d.MarginAt, d.DueAt); got != c.MarginDays {
+			rt.Fatalf("the margin is %d days, want %d", got, c.MarginDays)
 		}
 	})
 }
 
 func TestRegimes(t *testing.T) {
 	c := load(t, "pythonmaster")
-	for country, want := range map[string]string{
+	for country, want := range map[dsr.Place]string{
 		"PL": "gdpr", "pl": "gdpr", " NO ": "gdpr", "GB": "uk_gdpr", "US": "us_default",
 		"": "gdpr", "BR": "gdpr", "other": "gdpr", "XX": "gdpr", "CH": "gdpr",
 	} {
 		r := c.Regime(country)
-		if r.ID != want || r.Name == "" || r.Complain == "" || len(r.Rights) == 0 {
+		if r.ID != want || r.Name == "" || r.Complain == "" || len(r.Plain) == 0 {
 			t.Errorf("%q: regime %+v, want %s with its words", country, r, want)
 		}
-		if known := c.KnownCountry(country); r.Assumed == known {
+		if known := c.KnownPlace(country); r.Assumed == known {
 			t.Errorf("%q: assumed is %v, known is %v: an assumption must show", country, r.Assumed, known)
 		}
 	}

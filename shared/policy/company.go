@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
 )
 
 // Manual is the connector of a system that only a person can reach.
@@ -11,31 +13,51 @@ const Manual = "manual"
 // Company is one controller's pack: who it is, what it promised, which data it
 // holds, in which systems, and on which grounds it keeps some.
 type Company struct {
-	ID          string
-	Name        string
-	Updated     string // date of the policy text the pack was written from, 2006-01-02
-	Controller  Controller
-	Contacts    Contacts
-	Zone        *time.Location // the controller's zone: local dates are counted in it
-	Promise     Promise
-	Categories  []Category
-	Systems     []System
-	Grounds     []Ground
-	Transfers   string // how data that leaves the person's country is protected, plain words
-	Assignees   map[string]string
-	Cites       []Cite     // every phrase quoted from the policy text, as evidence
-	Decisions   []Decision // what the policy text leaves open
-	regimes     map[string]Regime
-	countries   map[string]string // ISO 3166-1 alpha-2 → id of the regime
-	fallback    string            // id of the regime for a country that is unknown or not said
-	systemsFile document          // for faults found after loading
+	ID              string
+	Name            string
+	Updated         string // date of the policy text the pack was written from, 2006-01-02
+	Controller      Controller
+	Contacts        Contacts
+	Zone            *time.Location // the controller's zone: local dates are counted in it
+	Calendar        string         // whose public holidays count: a code of holidays.toml, or "" for none
+	MarginDays      int            // open work this near to the due date becomes a partial answer
+	Documents       []Document
+	Representatives []Representative
+	Channels        []Channel
+	Roles           []Role
+	Promises        []Promise
+	Requests        []Request
+	Minors          []Minor
+	Sales           []Sale
+	Marketing       []Marketing
+	Breaches        []Breach
+	Changes         []ChangeNotice
+	Says            []Say
+	Asks            []Ask
+	Routes          []Route
+	Receivers       []Recipient
+	Customers       []Customer
+	Records         Records
+	Categories      []Category
+	Systems         []System
+	Grounds         []Ground
+	Transfers       string // how data that leaves the person's country is protected, plain words
+	Assignees       map[string]string
+	Cites           []Cite     // every phrase quoted from the policy text, as evidence
+	Decisions       []Decision // what the policy text leaves open
+	regimes         map[string]Regime
+	countries       map[dsr.Place]string // place → id of the regime
+	fallback        string               // id of the regime for a country that is unknown or not said
+	systemsFile     document             // for faults found after loading
 }
 
 // Controller is the company in the sense of GDPR Art. 4(7).
 type Controller struct {
 	Name          string `toml:"name"`
 	Country       string `toml:"country"`
-	EstablishedIn string `toml:"established_in"` // eea, uk, us or other: whose public holidays and duties apply
+	EstablishedIn string `toml:"established_in"` // eea, uk, ch, us, br or other: whose public holidays and duties apply
+	Post          string `toml:"post"`
+	Fact
 }
 
 // Contacts is whom a person turns to.
@@ -45,16 +67,7 @@ type Contacts struct {
 	Phone    string `toml:"phone"`
 	Post     string `toml:"post"`
 	Complain string `toml:"complain"` // how to complain to the company itself; the authority is the regime's
-}
-
-// Promise is what the company says it will do, to everyone, whatever the law
-// gives. It never pauses, never moves and never extends.
-type Promise struct {
-	Days       int    `toml:"days"`
-	Rule       string `toml:"rule"`        // id, for the record
-	Says       string `toml:"says"`        // one plain sentence
-	MarginDays int    `toml:"margin_days"` // open work this near to the due date becomes a partial answer
-	Cites      []Cite `toml:"cites"`
+	Fact
 }
 
 // Cite is a phrase of at most 12 words found in a document of the company.
@@ -66,14 +79,19 @@ type Cite struct {
 // Category is one kind of data, said so that the person understands it
 // (GDPR Art. 15(1)).
 type Category struct {
-	ID        string `toml:"id"`
-	Name      string `toml:"name"`
-	Why       string `toml:"why"`       // purpose
-	Basis     string `toml:"basis"`     // legal basis in plain words
-	Retention string `toml:"retention"` // period
-	Source    string `toml:"source"`    // where the data came from
-	OnErasure string `toml:"on_erasure"`
-	Cites     []Cite `toml:"cites"`
+	ID        string   `toml:"id"`
+	Name      string   `toml:"name"`
+	Why       string   `toml:"why"`       // purpose
+	Basis     string   `toml:"basis"`     // legal basis in plain words
+	Retention string   `toml:"retention"` // period
+	Source    string   `toml:"source"`    // where the data came from
+	OnErasure string   `toml:"on_erasure"`
+	Bases     []string `toml:"bases"`     // consent, contract, legitimate_interest, legal_obligation: what portability and objection reach
+	Provided  bool     `toml:"provided"`  // by the person, so that portability reaches it
+	Sensitive bool     `toml:"sensitive"` // raises the proof; what the limit right reaches
+	Forbidden bool     `toml:"forbidden"` // never leaves, whoever asks: card numbers, CVV, passwords
+	Retain    Retain   `toml:"retain"`
+	Fact
 }
 
 // What an erasure does to a category. KeepIt needs a ground.
@@ -85,11 +103,13 @@ const (
 
 // System is the company's instance of a connector.
 type System struct {
-	ID             string            // kebab-free word, part of function names
-	Name           string            // plain words for the person
-	Connector      string            // code of the connector, or Manual
-	Categories     []string          // ids of the categories it holds
-	Source         string            // where its data come from, plain words
+	ID             string   // kebab-free word, part of function names
+	Name           string   // plain words for the person
+	Connector      string   // code of the connector, or Manual
+	Categories     []string // ids of the categories it holds
+	Source         string   // where its data come from, plain words
+	Unsearchable   string   // why a person cannot be found there (GDPR Art. 11), plain words; "" where they can
+	Fact           Fact
 	Recipients     []string          // who receives the data by name (GDPR Art. 15(1)(c))
 	Assignee       string            // role for people's tasks
 	Instruction    string            // what a person looks for, plain words
@@ -151,6 +171,11 @@ func (c *Company) Assignee(role string) (address string, ok bool) {
 // data of a category.
 func (c *Company) Recipients(category string) []string {
 	var names []string
+	for _, r := range c.Receivers {
+		if slices.Contains(r.Categories, category) && !slices.Contains(names, r.Name) {
+			names = append(names, r.Name)
+		}
+	}
 	for _, s := range c.Systems {
 		if !slices.Contains(s.Categories, category) {
 			continue

@@ -7,14 +7,14 @@ import (
 )
 
 // Decide turns "kept" into "retained" where the pack has a ground that holds
-// for the law of the person's country, counted from the given day; every other
+// for the law of the person's place, counted from the given day; every other
 // outcome is returned as it is. A connector can only say kept: it is the
 // company's pack that knows grounds.
-func (c *Company) Decide(o dsr.Outcome, country string, from time.Time) dsr.Outcome {
+func (c *Company) Decide(o dsr.Outcome, place dsr.Place, from time.Time) dsr.Outcome {
 	if o.Kind != dsr.Kept {
 		return o
 	}
-	g, ok := c.Ground(o.Category, country)
+	g, ok := c.Ground(o.Category, place)
 	if !ok {
 		return o
 	}

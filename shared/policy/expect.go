@@ -24,19 +24,19 @@ type Expectation struct {
 
 // Expect tells what each visit of a plan should bring for a request received at
 // a given time. It is a forecast for people: the ledger says what happened.
-func (c *Company) Expect(p Plan, country string, received time.Time) []Expectation {
+func (c *Company) Expect(p Plan, place dsr.Place, received time.Time) []Expectation {
 	var all []Expectation
 	for n, w := range p.Waves {
 		for _, v := range w.Visits {
 			for _, category := range v.Categories {
-				e := c.expect(v, category, w.Phase, country, received)
+				e := c.expect(v, category, w.Phase, place, received)
 				e.Wave = n + 1
 				all = append(all, e)
 			}
 		}
 	}
 	for _, o := range p.Owed {
-		d := c.Decide(o.Outcome, country, received)
+		d := c.Decide(o.Outcome, place, received)
 		all = append(all, Expectation{
 			System: o.System, Category: d.Category, Phase: phaseOf(o.Op), Expects: d.Kind, Ground: d.Ground, Until: d.Until,
 			Rule: d.Reason + d.Rule, // one of them is empty
@@ -45,8 +45,8 @@ func (c *Company) Expect(p Plan, country string, received time.Time) []Expectati
 	return all
 }
 
-func (c *Company) expect(v Visit, category string, phase dsr.Phase, country string, received time.Time) Expectation {
-	e := Expectation{System: v.System, Category: category, Ops: v.Ops, Phase: phase, Rule: c.Regime(country).ID}
+func (c *Company) expect(v Visit, category string, phase dsr.Phase, place dsr.Place, received time.Time) Expectation {
+	e := Expectation{System: v.System, Category: category, Ops: v.Ops, Phase: phase, Rule: c.Regime(place).ID}
 	k, _ := c.Category(category)
 	if len(k.Cites) > 0 {
 		e.Source = k.Cites[0]
@@ -70,11 +70,11 @@ func (c *Company) expect(v Visit, category string, phase dsr.Phase, country stri
 	case AnonymiseIt:
 		e.Expects = dsr.Anonymised
 	case KeepIt:
-		d := c.Decide(dsr.Outcome{Category: category, Kind: dsr.Kept}, country, received)
+		d := c.Decide(dsr.Outcome{Category: category, Kind: dsr.Kept}, place, received)
 		e.Expects, e.Ground, e.Until = d.Kind, d.Ground, d.Until
-		if g, ok := c.Ground(category, country); ok {
+		if g, ok := c.Ground(category, place); ok {
 			e.Rule = g.Cite
-		} else if x, ok := c.Undecided(category, country); ok {
+		} else if x, ok := c.Undecided(category, place); ok {
 			e.Rule = x.ID
 		}
 	}

@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
 )
 
 // Ground is a reason in law to keep data that a person asked to be erased. It
@@ -18,16 +20,15 @@ type Ground struct {
 	Cite         string   `toml:"cite"`         // the law
 	Years        int      `toml:"years"`        // how long, from the date of the record
 	Confidence   string   `toml:"confidence"`   // checked or recheck
-	Decision     string   `toml:"decision"`     // id of the open decision for the regimes it does not name
-	Cites        []Cite   `toml:"cites"`
+	Fact                  // its Decision is the open one for the regimes it does not name
 }
 
 // Ground returns the ground on which a category is kept from a person who lives
 // in country. Without one that holds for the person's law the answer is false:
 // what a system keeps all the same stays "kept" and is told as such, never as a
 // legal duty.
-func (c *Company) Ground(category, country string) (Ground, bool) {
-	regime := c.Regime(country).ID
+func (c *Company) Ground(category string, place dsr.Place) (Ground, bool) {
+	regime := c.Regime(place).ID
 	i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
 		return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, regime)
 	})
@@ -46,8 +47,8 @@ func (g Ground) Until(from time.Time) string {
 
 // Undecided returns the decision that is still the controller's for a category
 // and a person who lives in country.
-func (c *Company) Undecided(category, country string) (Decision, bool) {
-	regime := c.Regime(country).ID
+func (c *Company) Undecided(category string, place dsr.Place) (Decision, bool) {
+	regime := c.Regime(place).ID
 	i := slices.IndexFunc(c.Decisions, func(d Decision) bool {
 		return slices.Contains(d.Categories, category) && slices.Contains(d.Regimes, regime)
 	})

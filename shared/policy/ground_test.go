@@ -26,7 +26,7 @@ func TestPaymentsAreRetainedUnderUnitedStatesLawOnly(t *testing.T) {
 		if _, open := c.Undecided(category, "US"); open {
 			t.Errorf("%s in the US: something is undecided, want nothing", category)
 		}
-		for _, country := range []string{"PL", "GB", "", "BR"} {
+		for _, country := range []dsr.Place{"PL", "GB", "", "BR"} {
 			if got := c.Decide(kept, country, from); got != kept {
 				t.Errorf("%s in %q: %+v, want it kept as reported", category, country, got)
 			}

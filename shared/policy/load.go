@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path"
 	_ "time/tzdata" // zones are the pack's data, and a Lambda has no zone files
+
+	"github.com/writ-dsr/writ/shared/dsr"
 )
 
 //go:embed regimes companies
@@ -14,18 +16,34 @@ var files embed.FS
 
 // policyFile is companies/<id>/policy.toml.
 type policyFile struct {
-	ID         string            `toml:"id"`
-	Name       string            `toml:"name"`
-	Updated    string            `toml:"updated"`
-	Zone       string            `toml:"zone"`
-	Transfers  string            `toml:"transfers"`
-	Controller Controller        `toml:"controller"`
-	Contacts   Contacts          `toml:"contacts"`
-	Promise    Promise           `toml:"promise"`
-	Assignees  map[string]string `toml:"assignees"`
-	Categories []Category        `toml:"category"`
-	Grounds    []Ground          `toml:"ground"`
-	Decisions  []Decision        `toml:"needs_controller_decision"`
+	ID              string            `toml:"id"`
+	Name            string            `toml:"name"`
+	Updated         string            `toml:"updated"`
+	Zone            string            `toml:"zone"`
+	Calendar        string            `toml:"calendar"`
+	MarginDays      int               `toml:"margin_days"`
+	Transfers       string            `toml:"transfers"`
+	Controller      Controller        `toml:"controller"`
+	Contacts        Contacts          `toml:"contacts"`
+	Records         Records           `toml:"records"`
+	Documents       []Document        `toml:"document"`
+	Representatives []Representative  `toml:"representative"`
+	Channels        []Channel         `toml:"channel"`
+	Roles           []Role            `toml:"role"`
+	Promises        []Promise         `toml:"promise"`
+	Requests        []Request         `toml:"request"`
+	Minors          []Minor           `toml:"minor"`
+	Sales           []Sale            `toml:"sale"`
+	Marketing       []Marketing       `toml:"marketing"`
+	Breaches        []Breach          `toml:"breach"`
+	Changes         []ChangeNotice    `toml:"change_notice"`
+	Says            []Say             `toml:"say"`
+	Asks            []Ask             `toml:"ask"`
+	Routes          []Route           `toml:"route"`
+	Assignees       map[string]string `toml:"assignees"`
+	Categories      []Category        `toml:"category"`
+	Grounds         []Ground          `toml:"ground"`
+	Decisions       []Decision        `toml:"needs_controller_decision"`
 }
 
 // systemsFile is companies/<id>/systems.toml.
@@ -48,7 +66,18 @@ type systemRow struct {
 	VPC            *VPC              `toml:"vpc"`
 	Config         map[string]string `toml:"config"`
 	Mapping        map[string]any    `toml:"mapping"` // the connector decodes it strictly, from Raw
-	Cites          []Cite            `toml:"cites"`
+	Unsearchable   string            `toml:"unsearchable"`
+	Fact
+}
+
+// recipientsFile is companies/<id>/recipients.toml.
+type recipientsFile struct {
+	Recipients []Recipient `toml:"recipient"`
+}
+
+// customersFile is companies/<id>/customers.toml.
+type customersFile struct {
+	Customers []Customer `toml:"customer"`
 }
 
 // Companies lists the embedded packs.
@@ -77,7 +106,7 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		return nil, fmt.Errorf("loading company %q: its id must be lower-case letters, digits and hyphens", company)
 	}
 	var problems Problems
-	c := &Company{regimes: map[string]Regime{}, countries: map[string]string{}}
+	c := &Company{regimes: map[string]Regime{}, countries: map[dsr.Place]string{}}
 	c.readRegimes(files, &problems)
 	if len(problems) > 0 {
 		return nil, problems
@@ -106,6 +135,29 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		return nil, problems
 	}
 	c.takeSystems(sf, part(data, "system", "mapping"), doc)
+
+	var rf recipientsFile
+	var kf customersFile
+	for _, extra := range []struct {
+		name string
+		into any
+		take func(document)
+	}{
+		{"recipients.toml", &rf, func(d document) { c.takeRecipients(rf, d) }},
+		{"customers.toml", &kf, func(d document) { c.takeCustomers(kf, d) }},
+	} {
+		name := path.Join("companies", company, extra.name)
+		data, err := fs.ReadFile(fsys, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a company without any
+		}
+		if err != nil {
+			return nil, fmt.Errorf("loading company %s: %s: %w", company, name, errors.Unwrap(err))
+		}
+		if doc := read(name, data, extra.into, &problems); !doc.broken {
+			extra.take(doc)
+		}
+	}
 
 	if len(problems) > 0 {
 		return nil, problems

@@ -232,7 +232,7 @@ func TestPhrasesAreInTheirTexts(t *testing.T) {
 			}
 		}
 		own := c.Cites[0].Document
-		for _, said := range []string{c.Contacts.Mail, c.Contacts.Phone, c.Contacts.Post, c.Contacts.Officer, c.Name, fmt.Sprintf("within %d days", c.Promise.Days)} {
+		for _, said := range []string{c.Contacts.Mail, c.Contacts.Phone, c.Contacts.Post, c.Contacts.Officer, c.Name, fmt.Sprintf("within %d days", c.Promises[0].Days)} {
 			if !strings.Contains(text(own), normal(said)) {
 				t.Errorf("%s: %q is not in %s", id, said, own)
 			}

@@ -4,14 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
 
-// Question is what a plan is made for.
+// Question is what a plan is made for: the facts of one request. The zero value
+// of each means that it was not said.
 type Question struct {
-	Rights  []dsr.Right
-	Country string // ISO 3166-1 alpha-2; unknown or empty gets the most protective regime
+	Rights     []dsr.Right
+	Place      dsr.Place // unknown or empty gets the most protective regime
+	Events     []dsr.ClockEvent
+	Plan       string            // subscription plan or standing, a word of the pack's roles
+	By         dsr.Requester     // who asks; "" for the person
+	Identities []dsr.Identity    // a proved mail domain may name a customer
+	Proved     bool              // the proof of Resolution.Proof was given: customers may be named
+	Fields     []string          // rectification: the fields to correct
+	Facts      map[string]string // closed answers: those of the pack's asks, and the keys below
 	// Can reports whether the system's connector offers the op by API, at once or
 	// as a vendor's job. What it cannot, a person does. nil: it can everything.
 	Can func(s System, op dsr.Op) bool
@@ -20,6 +29,16 @@ type Question struct {
 	// nil: there is always a way.
 	Never func(s System, op dsr.Op) bool
 }
+
+// The keys of Question.Facts that every pack knows.
+const (
+	FactAge       = "age"              // of the data subject, in years
+	FactAbusive   = "abusive"          // "manifestly_unfounded" or "excessive", as a person decided
+	FactDenied    = "denied"           // appeal: the right that was denied
+	FactRepeats   = "repeats"          // how often the right was used in twelve months
+	FactUnfit     = "proof_fell_short" // "yes": the lesser answer is given
+	FactSensitive = "sensitive"        // "yes": the data asked for are of the sensitive kind
+)
 
 // Plan is the work for one request, in the order it must run.
 type Plan struct {
@@ -40,11 +59,15 @@ type Wave struct {
 
 // Visit is one system in one phase.
 type Visit struct {
-	System     string   `json:"system"`
-	Ops        []dsr.Op `json:"ops"`
-	Categories []string `json:"categories"`
-	Manual     bool     `json:"manual,omitempty"`    // a person's task from the start
-	ByPerson   []dsr.Op `json:"by_person,omitempty"` // ops of an API system that go to a person
+	System     string        `json:"system"`
+	Ops        []dsr.Op      `json:"ops"`
+	Categories []string      `json:"categories"`
+	Manual     bool          `json:"manual,omitempty"`    // a person's task from the start
+	ByPerson   []dsr.Op      `json:"by_person,omitempty"` // ops of an API system that go to a person
+	Rights     []dsr.Right   `json:"rights,omitempty"`    // what it serves
+	Purposes   []dsr.Purpose `json:"purposes,omitempty"`  // what its Suppress stops
+	Recipient  string        `json:"recipient,omitempty"` // who is told, where it is no system's visit
+	NotBefore  time.Time     `json:"not_before,omitzero"`
 }
 
 // Owed is an outcome that follows from the pack alone. An export nobody can
@@ -79,7 +102,7 @@ func (c *Company) Plan(q Question) (Plan, error) {
 			return Plan{}, fmt.Errorf("planning: %w", err)
 		}
 	}
-	regime := c.Regime(q.Country)
+	regime := c.Regime(q.Place)
 	p := Plan{
 		Rights:  rights,
 		Regime:  regime.ID,
@@ -104,7 +127,7 @@ func (c *Company) Plan(q Question) (Plan, error) {
 		p.Owed = append(p.Owed, owed...)
 		add(&act[last[s.ID]], dsr.Act, q, s, ops)
 		for _, category := range s.Categories {
-			if d, ok := c.Undecided(category, q.Country); ok && !slices.ContainsFunc(p.Decisions, func(x Decision) bool { return x.ID == d.ID }) {
+			if d, ok := c.Undecided(category, q.Place); ok && !slices.ContainsFunc(p.Decisions, func(x Decision) bool { return x.ID == d.ID }) {
 				p.Decisions = append(p.Decisions, d)
 			}
 		}

@@ -33,7 +33,7 @@ func company() *Company {
 	return &Company{
 		Zone: time.UTC, Categories: []Category{{ID: "data", OnErasure: EraseIt}},
 		regimes:   map[string]Regime{"gdpr": {ID: "gdpr"}},
-		countries: map[string]string{"PL": "gdpr"}, fallback: "gdpr",
+		countries: map[dsr.Place]string{"PL": "gdpr"}, fallback: "gdpr",
 	}
 }
 
@@ -182,8 +182,8 @@ func TestPlanRefuses(t *testing.T) {
 
 func TestThePlanSaysWhenTheLawWasAssumed(t *testing.T) {
 	c := sketch(t, "*app")
-	for country, assumed := range map[string]bool{"PL": false, "": true, "BR": true} {
-		p, err := c.Plan(Question{Rights: []dsr.Right{dsr.Access}, Country: country})
+	for country, assumed := range map[dsr.Place]bool{"PL": false, "": true, "BR": true} {
+		p, err := c.Plan(Question{Rights: []dsr.Right{dsr.Access}, Place: country})
 		if err != nil || p.Assumed != assumed || p.Regime != "gdpr" {
 			t.Errorf("%q: regime %s, assumed %v, error %v; want gdpr, %v", country, p.Regime, p.Assumed, err, assumed)
 		}
@@ -310,7 +310,7 @@ func TestPythonMasterPlans(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := c.Plan(Question{Rights: []dsr.Right{dsr.Access, dsr.Erasure}, Country: "US", Can: noSuppress})
+	p, err := c.Plan(Question{Rights: []dsr.Right{dsr.Access, dsr.Erasure}, Place: "US", Can: noSuppress})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func TestPythonMasterPlans(t *testing.T) {
 	if len(p.Decisions) != 0 {
 		t.Errorf("for the US something is undecided: %v", p.Decisions)
 	}
-	if p, err = c.Plan(Question{Rights: []dsr.Right{dsr.Erasure}, Country: "PL"}); err != nil || len(p.Decisions) != 1 || p.Decisions[0].ID != "payments_outside_us" {
+	if p, err = c.Plan(Question{Rights: []dsr.Right{dsr.Erasure}, Place: "PL"}); err != nil || len(p.Decisions) != 1 || p.Decisions[0].ID != "payments_outside_us" {
 		t.Errorf("for Poland the decisions are %v, error %v; want the one about payments", p.Decisions, err)
 	}
 }
@@ -344,8 +344,8 @@ func TestExpect(t *testing.T) {
 		t.Fatal(err)
 	}
 	received := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
-	expect := func(country string, rights ...dsr.Right) map[string]Expectation {
-		p, err := c.Plan(Question{Rights: rights, Country: country, Can: noSuppress})
+	expect := func(country dsr.Place, rights ...dsr.Right) map[string]Expectation {
+		p, err := c.Plan(Question{Rights: rights, Place: country, Can: noSuppress})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/writ-dsr/writ/shared/dsr"
 )
 
 // The law's own files are checked as a company's are.
@@ -24,7 +26,7 @@ func TestRegimesAreRefusedByFileLineAndKey(t *testing.T) {
 	}
 	readAll := func(fsys fs.FS) Problems {
 		var problems Problems
-		c := &Company{regimes: map[string]Regime{}, countries: map[string]string{}}
+		c := &Company{regimes: map[string]Regime{}, countries: map[dsr.Place]string{}}
 		c.readRegimes(fsys, &problems)
 		return problems
 	}

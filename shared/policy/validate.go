@@ -17,9 +17,9 @@ import (
 const maxCiteWords = 12
 
 var (
-	word    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`) // companies
-	ident   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`) // systems, categories, roles, rules of ours
-	country = regexp.MustCompile(`^[A-Z]{2}$`)        // ISO 3166-1 alpha-2
+	word    = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)      // companies
+	ident   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)      // systems, categories, roles, rules of ours
+	country = regexp.MustCompile(`^[A-Z]{2}(-[A-Z]{2})?$`) // ISO 3166-1 alpha-2, or a state of it
 )
 
 // reserved are words that no system may be called: Writ's own systems, the chain
@@ -99,23 +99,27 @@ func (c *Company) readRegimes(fsys fs.FS, problems *Problems) {
 			d.fault("id", "%q is not the file's name; expected %q", r.ID, want)
 		}
 		d.text("", "name", r.Name, "complain", r.Complain)
-		d.text("clock", "rule", r.Clock.Rule, "cite", r.Clock.Cite, "says", r.Clock.Says)
-		d.date("clock.valid_from", r.Clock.ValidFrom)
-		d.oneOf("clock.confidence", r.Clock.Confidence, checked, recheck)
-		if (r.Clock.Months > 0) == (r.Clock.Days > 0) || r.Clock.Months < 0 || r.Clock.Days < 0 {
-			d.fault("clock", "needs months or days, one of them, above zero")
+		for i, k := range r.Clocks {
+			table := fmt.Sprintf("clock[%d]", i)
+			d.text(table, "id", k.ID, "cite", k.Cite, "says", k.Says)
+			d.date(table+".valid_from", k.ValidFrom)
+			d.oneOf(table+".confidence", k.Confidence, checked, recheck)
+			d.oneOf(table+".model", string(k.Model), string(Suspends), string(Stops), string(Runs))
 		}
-		if len(r.Rights) == 0 {
+		if len(r.Clocks) == 0 {
+			d.fault("clock", "is missing: a regime has at least one clock")
+		}
+		if len(r.Plain) == 0 {
 			d.fault("rights", "is missing or empty")
 		}
-		if len(r.Countries) == 0 {
-			d.fault("countries", "is missing or empty")
+		if len(r.Residents) == 0 {
+			d.fault("residents", "is missing or empty")
 		}
-		for _, code := range r.Countries {
-			if !country.MatchString(code) {
-				d.fault("countries", "%q is not a country; expected two capital letters (ISO 3166-1)", code)
+		for _, code := range r.Residents {
+			if !country.MatchString(string(code)) {
+				d.fault("residents", "%q is not a place; expected two capital letters (ISO 3166-1), or a state such as US-CA", code)
 			} else if other, taken := c.countries[code]; taken {
-				d.fault("countries", "%s belongs to the regime %s already", code, other)
+				d.fault("residents", "%s belongs to the regime %s already", code, other)
 			}
 			c.countries[code] = r.ID
 		}
@@ -142,10 +146,10 @@ func (c *Company) takePolicy(id string, f policyFile, d document) {
 	d.text("controller", "name", f.Controller.Name)
 	d.text("contacts", "officer", f.Contacts.Officer, "post", f.Contacts.Post, "complain", f.Contacts.Complain)
 	d.date("updated", f.Updated)
-	if _, ok := c.countries[f.Controller.Country]; !ok {
+	if _, ok := c.countries[dsr.Place(f.Controller.Country)]; !ok {
 		d.fault("controller.country", "%q is in no regime; expected a country of regimes/*.toml", f.Controller.Country)
 	}
-	d.oneOf("controller.established_in", f.Controller.EstablishedIn, "eea", "uk", "us", "other")
+	d.oneOf("controller.established_in", f.Controller.EstablishedIn, "eea", "uk", "ch", "us", "br", "other")
 	if _, err := dsr.ParseAddress(f.Contacts.Mail); err != nil {
 		d.fault("contacts.mail", "is no mail address")
 	}
@@ -154,18 +158,20 @@ func (c *Company) takePolicy(id string, f policyFile, d document) {
 		d.fault("zone", "%q is no time zone; expected a name such as UTC or Europe/Warsaw", f.Zone)
 		zone = time.UTC
 	}
-	if f.Promise.Days < 0 {
-		d.fault("promise.days", "is negative; expected the days promised, or 0 for no promise")
-	}
-	if f.Promise.Days > 0 {
-		d.text("promise", "rule", f.Promise.Rule, "says", f.Promise.Says)
-	}
 	// Every law gives at least 15 days: a margin of a week or more would answer
 	// in part before the work had a chance.
-	if f.Promise.MarginDays < 1 || f.Promise.MarginDays > 7 {
-		d.fault("promise.margin_days", "is %d; expected 1 to 7", f.Promise.MarginDays)
+	if f.MarginDays < 1 || f.MarginDays > 7 {
+		d.fault("margin_days", "is %d; expected 1 to 7", f.MarginDays)
 	}
-	d.cites("promise", f.Promise.Cites)
+	for i, p := range f.Promises {
+		table := fmt.Sprintf("promise[%d]", i)
+		d.text(table, "rule", p.Rule, "says", p.Says)
+		if p.Days < 1 {
+			d.fault(table+".days", "is %d; expected the days promised", p.Days)
+		}
+		d.cites(table, p.Cites)
+		c.Cites = append(c.Cites, p.Cites...)
+	}
 	if len(f.Assignees) == 0 {
 		d.fault("assignees", "is missing or empty: every task needs somebody")
 	}
@@ -181,8 +187,11 @@ func (c *Company) takePolicy(id string, f policyFile, d document) {
 	c.takeCategories(f, d)
 	c.takeGrounds(f, d)
 	c.ID, c.Name, c.Updated, c.Controller, c.Contacts = f.ID, f.Name, f.Updated, f.Controller, f.Contacts
-	c.Zone, c.Promise, c.Assignees, c.Transfers = zone, f.Promise, f.Assignees, f.Transfers
-	c.Cites = append(c.Cites, f.Promise.Cites...)
+	c.Zone, c.Assignees, c.Transfers = zone, f.Assignees, f.Transfers
+	c.Calendar, c.MarginDays, c.Documents, c.Representatives = f.Calendar, f.MarginDays, f.Documents, f.Representatives
+	c.Channels, c.Roles, c.Promises, c.Requests, c.Minors = f.Channels, f.Roles, f.Promises, f.Requests, f.Minors
+	c.Sales, c.Marketing, c.Breaches, c.Changes = f.Sales, f.Marketing, f.Breaches, f.Changes
+	c.Says, c.Asks, c.Routes, c.Records = f.Says, f.Asks, f.Routes, f.Records
 }
 
 func (c *Company) takeDecisions(f policyFile, d document) {
@@ -321,6 +330,7 @@ func (c *Company) takeSystems(f systemsFile, mappings map[int][]byte, d document
 			ID: s.ID, Name: s.Name, Connector: s.Connector, Categories: s.Categories, Source: s.Source, Recipients: s.Recipients,
 			Assignee: s.Assignee, Instruction: s.Instruction, SystemOfRecord: s.SystemOfRecord, DependsOn: s.DependsOn,
 			MaxParallel: s.MaxParallel, VPC: s.VPC, Settings: s.Config, Raw: mappings[i], Line: d.line(table),
+			Unsearchable: s.Unsearchable, Fact: s.Fact,
 		})
 	}
 	if !slices.ContainsFunc(f.Systems, func(s systemRow) bool { return s.SystemOfRecord }) {
@@ -364,4 +374,39 @@ func (c *Company) tryOrders(d document) {
 			return
 		}
 	}
+}
+
+// takeRecipients checks recipients.toml and moves it into the company.
+func (c *Company) takeRecipients(f recipientsFile, d document) {
+	seen := map[string]bool{}
+	for i, r := range f.Recipients {
+		table := fmt.Sprintf("recipient[%d]", i)
+		d.unique(table+".id", r.ID, ident, seen)
+		d.text(table, "name", r.Name, "kind", r.Kind)
+		d.oneOf(table+".standing", r.Standing, "processor", "third_party", "affiliate")
+		d.cites(table, r.Cites)
+		c.Cites = append(c.Cites, r.Cites...)
+		for _, id := range r.Systems {
+			if _, ok := c.System(id); !ok {
+				d.fault(table+".systems", "there is no system %q", id)
+			}
+		}
+		for _, id := range r.Categories {
+			if _, ok := c.Category(id); !ok {
+				d.fault(table+".categories", "there is no category %q", id)
+			}
+		}
+	}
+	c.Receivers = f.Recipients
+}
+
+// takeCustomers checks customers.toml and moves it into the company.
+func (c *Company) takeCustomers(f customersFile, d document) {
+	seen := map[string]bool{}
+	for i, k := range f.Customers {
+		table := fmt.Sprintf("customer[%d]", i)
+		d.unique(table+".id", k.ID, ident, seen)
+		d.text(table, "name", k.Name, "contact", k.Contact)
+	}
+	c.Customers = f.Customers
 }

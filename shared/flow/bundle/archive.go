@@ -192,14 +192,14 @@ func (a *Archive) inOrder(visits []dsr.Visit) []dsr.Visit {
 // no clock: the copy's date is that of the last visit.
 func (a *Archive) input(r ledger.Request, visits []dsr.Visit) archive.Input {
 	c := a.Company
-	law := c.Regime(r.Country)
+	law := c.Regime(r.Place())
 	in := archive.Input{
 		Reference: string(r.ID), Prefix: "bundles/" + string(r.ID), Lang: "en", At: r.VerifiedAt,
 		Company: archive.Company{
 			Name: c.Name, Officer: c.Contacts.Officer, Mail: c.Contacts.Mail, Phone: c.Contacts.Phone, Post: c.Contacts.Post,
 			Complain: c.Contacts.Complain, Transfers: c.Transfers, Policy: c.Updated,
 		},
-		Law: archive.Law{Name: law.Name, Complain: law.Complain, Rights: law.Rights},
+		Law: archive.Law{Name: law.Name, Complain: law.Complain, Rights: law.Plain},
 	}
 	for _, e := range r.Clock {
 		if e.Kind == dsr.Received && (in.ReceivedAt.IsZero() || e.At.Before(in.ReceivedAt)) {

@@ -58,7 +58,7 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, fmt.Errorf("reading the visits of request %s: %w", in.RequestID, err)
 	}
-	deadline, err := s.Company.Due(r.Clock, r.Country)
+	deadline, err := s.Company.Due(r.Rights, r.Clock, r.Place())
 	if err != nil {
 		return Output{}, err
 	}

@@ -157,7 +157,7 @@ func TestLostVisitIsAFaultUntilTheMargin(t *testing.T) {
 	if s.count(dsr.EventCollected) != 0 {
 		t.Error("collected all the same")
 	}
-	deadline, err := s.Company.Due(s.request().Clock, "DE")
+	deadline, err := s.Company.Due(nil, s.request().Clock, "DE")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -259,7 +259,7 @@ func (s *stand) noLeak() {
 
 func (s *stand) margin() time.Time {
 	s.t.Helper()
-	d, err := s.company.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: start}}, "DE")
+	d, err := s.company.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: start}}, "DE")
 	if err != nil {
 		s.t.Fatal(err)
 	}

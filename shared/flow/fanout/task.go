@@ -183,7 +183,7 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 	errand := connector.Errand{
 		Visit: v, Identities: d.Subject.Identities, Box: d.Box,
 		Parts:  func(next int) connector.Parts { return t.Parts(v.RequestID, v.System, next) },
-		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Country, t.Now()) },
+		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Place(), t.Now()) },
 	}
 	for _, other := range all {
 		if other.Phase != dsr.Gather || other.Manual || len(other.Sealed) == 0 {
@@ -283,7 +283,7 @@ next:
 
 // marginOf is when open work of the request must become a partial answer.
 func marginOf(c *policy.Company, r ledger.Request) (time.Time, error) {
-	deadline, err := c.Due(r.Clock, r.Country)
+	deadline, err := c.Due(r.Rights, r.Clock, r.Place())
 	if err != nil {
 		return time.Time{}, fmt.Errorf("computing the due date of request %s: %w", r.ID, err)
 	}

@@ -188,7 +188,7 @@ func (s *Stage) record(ctx context.Context, e entry, address string, rights []ds
 	now := s.Now().UTC()
 	id := ledger.NewRequestID()
 	clock := []dsr.ClockEvent{{Kind: dsr.Received, At: now}}
-	deadline, err := s.Company.Due(clock, e.Country)
+	deadline, err := s.Company.Due(rights, clock, dsr.Place(e.Country))
 	if err != nil {
 		return "", time.Time{}, err
 	}

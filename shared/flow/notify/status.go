@@ -115,7 +115,7 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 		}
 		p := Progress{System: s.system(v.System), Phase: phaseName(v), State: stateName(v)}
 		for _, o := range v.Outcomes {
-			p.Outcomes = append(p.Outcomes, Line{s.category(o.Category), s.Result(r.Country, v.System, o)})
+			p.Outcomes = append(p.Outcomes, Line{s.category(o.Category), s.Result(r.Place(), v.System, o)})
 		}
 		progress = append(progress, p)
 	}

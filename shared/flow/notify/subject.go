@@ -184,7 +184,7 @@ func (s *Subject) Copy(ctx context.Context, d dossier.Dossier, again bool) (bool
 	}
 	l.Parts = []mail.Part{
 		{Text: "The page mails you a second code before it lets you download.", Link: &mail.Link{Label: "Download my data", URL: download}},
-		{Heading: "What we found", Table: s.table(d.Request.Country, gathered)},
+		{Heading: "What we found", Table: s.table(d.Request.Place(), gathered)},
 		s.complain(d.Request), status,
 	}
 	notice := number(d.Request, NoticeCopy)
@@ -214,7 +214,7 @@ func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 		return false, err
 	}
 	l := mail.Letter{Subject: "Our answer to your request to " + s.Company.Name, Lead: lead(d.Request, visits, verdict)}
-	l.Parts = append(s.told(d.Request.Country, visits), s.complain(d.Request), status)
+	l.Parts = append(s.told(d.Request.Place(), visits), s.complain(d.Request), status)
 	if !verdict.Complete {
 		l.Parts = append([]mail.Part{{Text: "What is not finished we go on with, and we write to you again when it is."}}, l.Parts...)
 	}

@@ -51,7 +51,7 @@ func lead(r ledger.Request, visits []dsr.Visit, v dsr.Verdict) string {
 
 // told groups the outcomes as the person needs them: what was erased, what is
 // kept and why, what could not be confirmed.
-func (s *Subject) told(country string, visits []dsr.Visit) []mail.Part {
+func (s *Subject) told(country dsr.Place, visits []dsr.Visit) []mail.Part {
 	groups := []struct {
 		heading string
 		kinds   []dsr.OutcomeKind
@@ -73,7 +73,7 @@ func (s *Subject) told(country string, visits []dsr.Visit) []mail.Part {
 }
 
 // table lists outcomes by system and category; without kinds, all of them.
-func (s *Subject) table(country string, visits []dsr.Visit, kinds ...dsr.OutcomeKind) *mail.Table {
+func (s *Subject) table(country dsr.Place, visits []dsr.Visit, kinds ...dsr.OutcomeKind) *mail.Table {
 	t := &mail.Table{Head: []string{"System", "Data", "Result"}}
 	for _, v := range visits {
 		for _, o := range v.Outcomes {
@@ -110,7 +110,7 @@ func (s *Subject) category(id string) string {
 }
 
 // Result says one outcome in plain words to a person who lives in country.
-func (s *Subject) Result(country, system string, o dsr.Outcome) string {
+func (s *Subject) Result(country dsr.Place, system string, o dsr.Outcome) string {
 	switch o.Kind {
 	case dsr.Exported:
 		return "in your copy: " + records(o.Count)
@@ -210,5 +210,5 @@ func held(visits []dsr.Visit) int {
 // complain says where a person who disagrees can turn.
 func (s *Subject) complain(r ledger.Request) mail.Part {
 	c := s.Company.Contacts
-	return mail.Part{Heading: "If you disagree", Text: c.Complain + " " + s.Company.Regime(r.Country).Complain}
+	return mail.Part{Heading: "If you disagree", Text: c.Complain + " " + s.Company.Regime(r.Place()).Complain}
 }

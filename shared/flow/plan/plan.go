@@ -174,7 +174,7 @@ func (s *Stage) plan(r ledger.Request) ([]dsr.Visit, error) {
 	var visits []dsr.Visit
 	waves := 0
 	if len(r.Rights) > 0 {
-		p, err := s.Company.Plan(policy.Question{Rights: r.Rights, Country: r.Country, Can: s.can, Never: s.never})
+		p, err := s.Company.Plan(policy.Question{Rights: r.Rights, Place: r.Place(), Can: s.can, Never: s.never})
 		if err != nil {
 			return nil, err
 		}
@@ -204,7 +204,7 @@ func (s *Stage) owe(visits []dsr.Visit, r ledger.Request, o policy.Owed, wave in
 	if o.Op == dsr.Export || o.Op == dsr.Locate {
 		phase = dsr.Gather
 	}
-	outcome := s.Company.Decide(o.Outcome, r.Country, s.Now())
+	outcome := s.Company.Decide(o.Outcome, r.Place(), s.Now())
 	for i, v := range visits {
 		if v.System == o.System && v.Phase == phase && v.Status == dsr.VisitSettled {
 			visits[i].Outcomes = append(visits[i].Outcomes, outcome)

@@ -244,7 +244,7 @@ func (s *stand) left() string {
 
 func (s *stand) margin() time.Duration {
 	s.t.Helper()
-	d, err := s.stage.Company.Due([]dsr.ClockEvent{{Kind: dsr.Received, At: start}}, "DE")
+	d, err := s.stage.Company.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: start}}, "DE")
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 		if r.Status == dsr.NeedsAttention {
 			attention++
 		}
-		if deadline, err := s.Company.Due(r.Clock, r.Country); err == nil && r.Status.Open() && !r.VerifiedAt.IsZero() && r.AnsweredAt.IsZero() && now.After(deadline.MarginAt.Add(-escalation)) {
+		if deadline, err := s.Company.Due(r.Rights, r.Clock, r.Place()); err == nil && r.Status.Open() && !r.VerifiedAt.IsZero() && r.AnsweredAt.IsZero() && now.After(deadline.MarginAt.Add(-escalation)) {
 			soon++
 		}
 		if err := s.one(ctx, r, now); err != nil {
@@ -229,7 +229,7 @@ func untold(r ledger.Request) bool {
 
 // people reminds, escalates and lets late tasks go.
 func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) error {
-	deadline, err := s.Company.Due(r.Clock, r.Country)
+	deadline, err := s.Company.Due(r.Rights, r.Clock, r.Place())
 	if err != nil {
 		return err
 	}

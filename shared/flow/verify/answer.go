@@ -254,7 +254,7 @@ func (a *Answer) claim(ctx context.Context, hash string, id dsr.RequestID) (ledg
 func (a *Answer) merge(ctx context.Context, d dossier.Dossier, winner dsr.RequestID, now time.Time) (dossier.Dossier, error) {
 	kept, err := ledger.Change(ctx, a.Ledger, winner, func(r *ledger.Request) error {
 		r.Clock = append(slices.Clone(r.Clock), d.Request.Clock...)
-		deadline, err := a.Company.Due(r.Clock, r.Country)
+		deadline, err := a.Company.Due(r.Rights, r.Clock, r.Place())
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (s *stand) request(who dsrtest.Person, change func(*ledger.Request)) dsr.Re
 		s.t.Fatal(err)
 	}
 	clock := []dsr.ClockEvent{{Kind: dsr.Received, At: s.now}}
-	due, err := s.challenge.Company.Due(clock, "DE")
+	due, err := s.challenge.Company.Due(nil, clock, "DE")
 	if err != nil {
 		s.t.Fatal(err)
 	}
