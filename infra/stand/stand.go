@@ -130,12 +130,17 @@ func Start(ctx context.Context, o Options) (_ *Stand, err error) {
 	if s.Outputs, err = deploy(ctx, root, s.Dir, s.AWS, "Writ-"+o.Company, s.inputs(o)); err != nil {
 		return nil, err
 	}
+	return s, s.open(front)
+}
+
+// open lets the front serve the deployed pages.
+func (s *Stand) open(f *front) error {
 	target, err := pagesURL(s.AWS, s.Outputs["RestApiId"])
 	if err != nil {
-		return nil, err
+		return err
 	}
-	front.serve(target)
-	return s, nil
+	f.serve(target)
+	return nil
 }
 
 func withDefaults(o Options) Options {
@@ -304,10 +309,6 @@ func (s *Stand) furnish(ctx context.Context, o Options, accounts map[string]int6
 	if err := seedFiles(ctx, objects, accounts, o.Learners); err != nil {
 		return err
 	}
-	mail := ses.NewFromConfig(s.Config)
-	if _, err := mail.VerifyEmailIdentity(ctx, &ses.VerifyEmailIdentityInput{EmailAddress: aws.String(o.Sender)}); err != nil {
-		return fmt.Errorf("verifying the sender identity: %w", err)
-	}
 	secrets := map[string]string{database + "/dsn": s.Postgres}
 	for system, v := range o.Vendors {
 		for name, value := range v.Secrets {
@@ -317,10 +318,19 @@ func (s *Stand) furnish(ctx context.Context, o Options, accounts map[string]int6
 	for name, value := range o.Secrets {
 		secrets[name] = value
 	}
+	return s.entrust(ctx, o.Company, o.Sender, secrets)
+}
+
+// entrust verifies a company's sender and writes its secrets, by <system>/<name>.
+func (s *Stand) entrust(ctx context.Context, company, sender string, secrets map[string]string) error {
+	mail := ses.NewFromConfig(s.Config)
+	if _, err := mail.VerifyEmailIdentity(ctx, &ses.VerifyEmailIdentityInput{EmailAddress: aws.String(sender)}); err != nil {
+		return fmt.Errorf("verifying the sender identity: %w", err)
+	}
 	parameters := ssm.NewFromConfig(s.Config)
 	for name, value := range secrets {
 		_, err := parameters.PutParameter(ctx, &ssm.PutParameterInput{
-			Name: aws.String("/writ/" + o.Company + "/" + name), Value: aws.String(value), Type: ssmtypes.ParameterTypeSecureString,
+			Name: aws.String("/writ/" + company + "/" + name), Value: aws.String(value), Type: ssmtypes.ParameterTypeSecureString,
 		})
 		if err != nil {
 			return fmt.Errorf("writing the secret %s: %w", name, err)
