@@ -76,7 +76,7 @@ func TestCheckNamesFileLineAndKey(t *testing.T) {
 		return 1 + strings.Count(string(data)[:strings.Index(string(data), text)], "\n")
 	}
 	for name, c := range map[string]struct{ file, old, new, key, says string }{
-		"an unknown key":                 {"policy.toml", "margin_days", "margin_dayz", "promise.margin_dayz", "unknown key"},
+		"an unknown key":                 {"policy.toml", "margin_days", "margin_dayz", "margin_dayz", "unknown key"},
 		"an unknown connector":           {"systems.toml", `connector = "s3"`, `connector = "s4"`, "system[2].connector", "there is no connector"},
 		"a setting the connector lacks":  {"systems.toml", `bucket = "pythonmaster-files"`, `pail = "pythonmaster-files"`, "system[2].config.pail", "no such setting"},
 		"a setting of another category":  {"systems.toml", `category = "coursework"`, `category = "usage"`, "system[2].config.category", "not among the categories"},

@@ -80,6 +80,7 @@ const minimalPolicy = `id = "acme"
 name = "Acme"
 updated = "2026-01-01"
 zone = "UTC"
+margin_days = 3
 transfers = "none"
 [controller]
 name = "Acme"
@@ -90,11 +91,10 @@ officer = "Privacy Officer"
 mail = "privacy@acme.example"
 post = "1 Street"
 complain = "write to us"
-[promise]
+[[promise]]
 days = 30
 rule = "ACME-30"
 says = "We promise 30 days."
-margin_days = 3
 [assignees]
 officer = "privacy@acme.example"
 [[category]]
