@@ -1,0 +1,258 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+)
+
+// Facts returns what a notice of one kind says that rests on law and pack. The
+// same question gives the same facts; a field that the law or the pack leaves
+// open is empty, and it is the template that refuses to go without it.
+func (c *Company) Facts(kind string, q Question) NoticeFacts {
+	law := c.Regime(q.Place)
+	f := NoticeFacts{
+		Kind:           kind,
+		Law:            law.Name,
+		Controller:     strings.Join(filled(c.Controller.Name, c.Controller.Post), ", "),
+		Contacts:       c.Contacts,
+		Representative: c.representative(q.Place),
+		Channels:       c.channels(q.Rights),
+		Authority:      law.authority(q.Place),
+		Court:          law.Court,
+		Appeal:         law.Appeal,
+		Transfers:      c.Transfers,
+		Rights:         slices.Clone(law.Plain),
+		Categories:     c.categoryFacts(),
+		Recipients:     c.receivers(),
+		Says:           c.says(kind, q, law),
+	}
+	for _, r := range c.Requests {
+		f.Rights = append(f.Rights, r.Name+": "+r.Says)
+	}
+	for _, e := range q.Events {
+		if e.Kind == dsr.Received && (f.Received.IsZero() || e.At.Before(f.Received)) {
+			f.Received = e.At
+		}
+	}
+	if due, err := c.Due(q.Rights, q.Events, q.Place); err == nil {
+		f.Clock = due.Says
+	}
+	switch kind {
+	case NoticeOptOut:
+		c.optedOut(&f, q)
+	case NoticeBreachSubject:
+		f.Hours = c.hours("subjects")
+	case NoticeBreachAuthority:
+		f.Hours = c.hours("authority")
+	}
+	return f
+}
+
+// filled returns the words that are not empty.
+func filled(words ...string) []string {
+	return slices.DeleteFunc(words, func(w string) bool { return w == "" })
+}
+
+// matches reports whether a list that stands for everything when it is empty holds
+// one of the words.
+func matches[T comparable](list []T, words ...T) bool {
+	return len(list) == 0 || slices.ContainsFunc(words, func(w T) bool { return slices.Contains(list, w) })
+}
+
+// regions in which a controller from outside needs somebody (GDPR Art. 27 and
+// its kin), by country.
+var regions = map[string]string{"GB": "uk", "CH": "ch", "BR": "br", "US": "us"}
+
+// region is where a person lives, in the words of a representative's region.
+func (c *Company) region(place dsr.Place) string {
+	if r, ok := regions[place.Country()]; ok {
+		return r
+	}
+	if id := c.countries[dsr.Place(place.Country())]; id == c.fallback || place == "" {
+		return "eea"
+	}
+	return ""
+}
+
+func (c *Company) representative(place dsr.Place) string {
+	region := c.region(place)
+	for _, r := range c.Representatives {
+		if r.Region == region {
+			return strings.Join(filled(r.Name, r.Post), ", ")
+		}
+	}
+	return ""
+}
+
+// channels says how the asked rights can be used, in the pack's order.
+func (c *Company) channels(rights []dsr.Right) []string {
+	var out []string
+	for _, ch := range c.Channels {
+		if len(rights) == 0 || matches(ch.Rights, rights...) {
+			out = append(out, ch.Says)
+		}
+	}
+	return out
+}
+
+// authority names whom the person may complain to.
+func (r Regime) authority(place dsr.Place) string {
+	for _, a := range r.Authorities {
+		if a.Country == place || a.Country == dsr.Place(place.Country()) {
+			return strings.Join(filled(a.Name, a.Contact), ", ")
+		}
+	}
+	return r.Complain
+}
+
+func (c *Company) categoryFacts() []CategoryFacts {
+	out := make([]CategoryFacts, 0, len(c.Categories))
+	for _, k := range c.Categories {
+		out = append(out, CategoryFacts{
+			ID: k.ID, Name: k.Name, Why: k.Why, Basis: k.Basis, Retention: k.Retention, Source: k.Source, Period: k.Retain.period(),
+			Recipients: c.Recipients(k.ID), Sensitive: k.Sensitive, Forbidden: k.Forbidden,
+		})
+	}
+	return out
+}
+
+// The plain words of where a period of retention starts, and why it is kept.
+var (
+	retainFrom = map[string]string{
+		"closure":     "after you close your account",
+		"inactivity":  "after you were last active",
+		"record":      "after the record was made",
+		"consent_end": "after you take back your consent",
+	}
+	retainWhy = map[string]string{
+		"legal_obligation": "because a law asks us to keep it",
+		"legal_claims":     "for claims that may go to court",
+		"business_purpose": "for our own purposes; we erase it earlier when you ask",
+		"contract":         "for our contract with you",
+		"consent":          "because you agreed",
+	}
+)
+
+// period says in one sentence how long a category is kept when nobody asks.
+func (r Retain) period() string {
+	if r.From == "" {
+		return ""
+	}
+	var long []string
+	for _, part := range []struct {
+		n    int
+		unit string
+	}{{r.Years, "year"}, {r.Months, "month"}} {
+		switch {
+		case part.n == 1:
+			long = append(long, "1 "+part.unit)
+		case part.n > 1:
+			long = append(long, fmt.Sprintf("%d %ss", part.n, part.unit))
+		}
+	}
+	return fmt.Sprintf("Kept for %s %s, %s.", strings.Join(long, " and "), retainFrom[r.From], retainWhy[r.Reason])
+}
+
+// receivers is everyone who receives data, by name (GDPR Art. 15(1)(c)): the
+// pack's recipients, and those that only a system names.
+func (c *Company) receivers() []Recipient {
+	all := slices.Clone(c.Receivers)
+	for _, s := range c.Systems {
+		for _, name := range s.Recipients {
+			i := slices.IndexFunc(all, func(r Recipient) bool { return r.Name == name })
+			if i < 0 {
+				all = append(all, Recipient{Name: name, Standing: "processor", Systems: []string{s.ID}, Categories: slices.Clone(s.Categories)})
+			}
+		}
+	}
+	return all
+}
+
+// says collects the pack's own sentences for a notice.
+func (c *Company) says(kind string, q Question, law Regime) []string {
+	var out []string
+	for _, s := range c.Says {
+		if matches(s.Notices, kind) && matches(s.Rights, q.Rights...) && matches(s.Plans, q.Plan) && matches(s.Regimes, law.ID) {
+			out = append(out, s.Text)
+		}
+	}
+	switch kind {
+	case NoticeParent, NoticeChildReport:
+		for _, m := range c.Minors {
+			out = append(out, m.Says)
+		}
+		for _, a := range law.Ages {
+			if a.Country == dsr.Place(q.Place.Country()) {
+				out = append(out, fmt.Sprintf("Where you live, a parent must agree for a child under %d.", a.Years))
+			}
+		}
+	case NoticeBreachSubject, NoticeBreachAuthority:
+		for _, b := range c.Breaches {
+			if (b.Whom == "subjects") == (kind == NoticeBreachSubject) {
+				out = append(out, b.Says)
+			}
+		}
+	case NoticePolicyChange:
+		for _, n := range c.Changes {
+			out = append(out, n.How)
+		}
+	case NoticeReferral:
+		for _, r := range c.Roles {
+			if r.Role == "processor" && matches(r.Plans, q.Plan) {
+				out = append(out, r.Says)
+			}
+		}
+		for _, r := range c.Routes {
+			if matches(r.Rights, q.Rights...) && matches(r.Plans, q.Plan) {
+				out = append(out, r.Says)
+			}
+		}
+	case NoticeAccess, NoticePortability, NoticeStatement, NoticeErasure:
+		for _, s := range c.Systems {
+			if s.Unsearchable != "" {
+				out = append(out, s.Unsearchable)
+			}
+		}
+	}
+	return out
+}
+
+// optedOut fills in what an opt-out, an objection or a consent taken back
+// changes and what it does not.
+func (c *Company) optedOut(f *NoticeFacts, q Question) {
+	stops := func(purposes ...dsr.Purpose) bool {
+		return slices.ContainsFunc(q.Rights, func(r dsr.Right) bool { return slices.Contains(purposes, r.Stops()) })
+	}
+	if stops(dsr.Marketing, dsr.Consent) {
+		for _, m := range c.Marketing {
+			f.Stops = append(f.Stops, m.Stop)
+		}
+	}
+	if stops(dsr.Sale, dsr.TargetedAds, dsr.Profiling) {
+		for _, s := range c.Sales {
+			f.Lost = append(f.Lost, filled(s.Lost)...)
+			f.Still = append(f.Still, filled(s.Still)...)
+			f.Says = append(f.Says, s.Says)
+		}
+	}
+	// California: nobody may ask a person to opt in again within twelve months
+	// (CCPA 1798.135(c)(4)).
+	if q.Place == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
+		f.NextAsk = f.Received.In(c.Zone).AddDate(1, 0, 0).Format(time.DateOnly)
+	}
+}
+
+// hours is the shortest promise about telling of a breach.
+func (c *Company) hours(whom string) int {
+	shortest := 0
+	for _, b := range c.Breaches {
+		if b.Whom == whom && (shortest == 0 || b.Hours < shortest) {
+			shortest = b.Hours
+		}
+	}
+	return shortest
+}
