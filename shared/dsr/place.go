@@ -20,3 +20,6 @@ func (p Place) Country() string {
 	country, _, _ := strings.Cut(string(p), "-")
 	return country
 }
+
+// Clean returns the place in capital letters without white space around it.
+func (p Place) Clean() Place { return Place(strings.ToUpper(strings.TrimSpace(string(p)))) }

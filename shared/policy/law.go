@@ -13,6 +13,8 @@ type Regime struct {
 	Established []string      `toml:"established"` // eea, uk, ch, us, br: a controller established there owes it to everyone
 	Fallback    bool          `toml:"fallback"`    // the regime of a person whose country is unknown or not said
 	Why         string        `toml:"why"`         // why it is the fallback
+	General     string        `toml:"general"`     // id of the clock of a right that no rule of this law names
+	Rank        int           `toml:"rank"`        // 1 is the most protective: where several laws apply, it comes first
 	Complain    string        `toml:"complain"`    // authority and remedy where no [[authority]] fits, one plain sentence
 	Court       string        `toml:"court"`       // the judicial remedy, one plain sentence
 	Appeal      string        `toml:"appeal"`      // the appeal to the controller, one plain sentence; "" where the law gives none
@@ -21,9 +23,13 @@ type Regime struct {
 	Ages        []Age         `toml:"age"`
 	Clocks      []Clock       `toml:"clock"`
 	Rules       []Rule        `toml:"rule"`
+	Duties      []Rule        `toml:"duty"` // what comes along with a right, or stands alone: look-back, agents, records …
 	Proofs      []ProofRow    `toml:"proof"`
-	Grounds     []LegalGround `toml:"ground"` // the closed list of what may block an erasure
-	Assumed     bool          `toml:"-"`      // set where the fallback was taken
+	Grounds     []LegalGround `toml:"ground"`   // the closed list of what may block an erasure
+	Keeps       []Keep        `toml:"keep"`     // duties to keep records, on which a ground of kind legal_obligation may rest
+	Proposals   []Proposal    `toml:"proposal"` // not law: watched, never applied
+	Assumed     bool          `toml:"-"`        // set where the fallback was taken
+	Place       dsr.Place     `toml:"-"`        // whose person it was chosen for; rows of other places do not count
 }
 
 // Row is what every row of law carries.
@@ -33,6 +39,13 @@ type Row struct {
 	ValidFrom  string `toml:"valid_from"` // 2006-01-02; rows of one id follow each other without a gap
 	ValidTo    string `toml:"valid_to"`   // last day, or "" for still in force
 	Confidence string `toml:"confidence"` // checked or recheck
+}
+
+// Scope narrows a row to some of the places a law protects, where states of one
+// country differ. A row that names the place goes before one that names none.
+type Scope struct {
+	Places []dsr.Place `toml:"places"` // empty for all
+	Except []dsr.Place `toml:"except"` // with no places: all but these
 }
 
 // Authority is whom a person may complain to.
@@ -55,19 +68,22 @@ type Age struct {
 // none where it says "at once".
 type Clock struct {
 	Row
-	Model           ClockModel `toml:"model"`
-	Months          int        `toml:"months"`
-	Days            int        `toml:"days"`
-	BusinessDays    int        `toml:"business_days"`
-	Hours           int        `toml:"hours"`            // never moved by weekends
-	WorkingDay      bool       `toml:"working_day"`      // a period that ends on a weekend or holiday ends on the next working day
-	AcknowledgeDays int        `toml:"acknowledge_days"` // business days until the receipt is confirmed; 0 for no such duty
-	ExtendMonths    int        `toml:"extend_months"`    // counted from the receipt, in addition to the period
-	ExtendDays      int        `toml:"extend_days"`
-	ExtendReasons   []string   `toml:"extend_reasons"` // closed list
-	RefuseMonths    int        `toml:"refuse_months"`  // a refusal's own date, which nothing extends; 0 for the clock's own
-	RefuseDays      int        `toml:"refuse_days"`
-	Says            string     `toml:"says"` // one plain sentence
+	Model        ClockModel `toml:"model"`
+	Months       int        `toml:"months"`
+	Days         int        `toml:"days"`
+	BusinessDays int        `toml:"business_days"`
+	Hours        int        `toml:"hours"`       // never moved by weekends
+	WorkingDay   bool       `toml:"working_day"` // a period that ends on a weekend or holiday ends on the next working day
+	// The receipt is confirmed within so many days; 0 for no such duty.
+	AcknowledgeDays         int      `toml:"acknowledge_days"`
+	AcknowledgeBusinessDays int      `toml:"acknowledge_business_days"`
+	ExtendMonths            int      `toml:"extend_months"` // in addition to the period, counted from where it started
+	ExtendDays              int      `toml:"extend_days"`
+	ExtendReasons           []string `toml:"extend_reasons"` // closed list
+	// A refusal's own date, which nothing extends; both 0 for the clock's first period.
+	RefuseMonths int    `toml:"refuse_months"`
+	RefuseDays   int    `toml:"refuse_days"`
+	Says         string `toml:"says"` // one plain sentence
 }
 
 // ClockModel is what may stop a clock.
@@ -83,6 +99,7 @@ const (
 // Rule is one right under one law.
 type Rule struct {
 	Row
+	Scope
 	Rights     []dsr.Right `toml:"rights"`
 	Clock      string      `toml:"clock"`      // id of a clock of the regime; "" for none
 	Says       string      `toml:"says"`       // one plain sentence
@@ -121,6 +138,7 @@ type ProofRow struct {
 	Sensitivity string          `toml:"sensitivity"` // low, high, or "" for both
 	Requesters  []dsr.Requester `toml:"requesters"`  // empty for self
 	Needs       []Proof         `toml:"needs"`       // all of them; empty for none
+	Or          []Proof         `toml:"or"`          // what suffices instead, where the person has it
 	Lesser      dsr.Right       `toml:"lesser"`      // what is answered where the proof falls short; "" for a question
 	Says        string          `toml:"says"`
 }
@@ -132,4 +150,23 @@ type LegalGround struct {
 	Kind          string   `toml:"kind"`          // legal_obligation, legal_claims, expression, public_health, research, transaction, security …
 	Jurisdictions []string `toml:"jurisdictions"` // whose law can be the duty: ISO countries, "EU"; empty for any
 	Says          string   `toml:"says"`
+}
+
+// Keep is a duty to keep records that a ground of kind legal_obligation may
+// rest on. It blocks nothing by itself: the pack's ground names it by its id.
+type Keep struct {
+	Row
+	Jurisdiction string `toml:"jurisdiction"` // ISO country, or EU
+	Years        int    `toml:"years"`
+	From         string `toml:"from"` // what the years are counted from, plain words
+	Says         string `toml:"says"`
+}
+
+// Proposal is a change of law that is not in force. It is data so that nobody
+// encodes it too early.
+type Proposal struct {
+	ID       string `toml:"id"`
+	Cite     string `toml:"cite"`
+	Proposed string `toml:"proposed"` // 2006-01-02
+	Says     string `toml:"says"`
 }

@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
@@ -13,35 +16,233 @@ const (
 	recheck = "recheck"
 )
 
-// Regime returns the law for a person who lives in country (ISO 3166-1
-// alpha-2). A country that no regime names, and one that was not said, get the
-// most protective one, with Assumed set.
-func (c *Company) Regime(place dsr.Place) Regime {
-	for _, p := range []dsr.Place{place, dsr.Place(place.Country())} {
-		if id, ok := c.countries[p]; ok {
-			return c.regimes[id]
+// Laws returns every law that a request of a person who lives in place is owed,
+// the most protective first: the law of the place (that of a state before that
+// of its country), and the laws that bind the controller to everyone because it
+// is established where they hold (GDPR Art. 3(1)). Where neither is known the
+// answer is the fallback alone, with Assumed set.
+func (c *Company) Laws(place dsr.Place) []Regime {
+	place = place.Clean()
+	var laws []Regime
+	if id, ok := c.home(place); ok {
+		laws = append(laws, c.regimes[id])
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.regimes)) {
+		owed := slices.Contains(c.regimes[id].Established, c.Controller.EstablishedIn)
+		if owed && (len(laws) == 0 || laws[0].ID != id) {
+			laws = append(laws, c.regimes[id])
 		}
 	}
-	r := c.regimes[c.fallback]
-	r.Assumed = true
-	return r
+	if len(laws) == 0 {
+		fallback := c.regimes[c.fallback]
+		fallback.Assumed = true
+		laws = append(laws, fallback)
+	}
+	slices.SortStableFunc(laws, func(a, b Regime) int { return cmp.Compare(a.Rank, b.Rank) })
+	for i := range laws {
+		laws[i].Place = place
+	}
+	return laws
 }
 
-// KnownPlace reports whether a regime names the country. A command refuses
+// Regime returns the first of Laws: the law whose grounds and words a person
+// who lives in place gets.
+func (c *Company) Regime(place dsr.Place) Regime { return c.Laws(place)[0] }
+
+// home returns the regime of a place: that of the state, else that of the country.
+func (c *Company) home(place dsr.Place) (id string, ok bool) {
+	for _, p := range []dsr.Place{place, dsr.Place(place.Country())} {
+		if id, ok := c.countries[p]; ok {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// KnownPlace reports whether a regime names the place. A command refuses
 // one that none names; a person's form accepts everything.
 func (c *Company) KnownPlace(place dsr.Place) bool {
-	_, ok := c.countries[place]
-	return ok
+	place = place.Clean()
+	if _, ok := c.countries[place]; ok {
+		return true
+	}
+	country := place.Country()
+	if _, ok := c.countries[dsr.Place(country)]; !ok {
+		return false
+	}
+	// A state counts as its country, unless the regimes name that country's states.
+	for p := range c.countries {
+		if strings.HasPrefix(string(p), country+"-") {
+			return false
+		}
+	}
+	return true
+}
+
+// RegimeIDs returns the regimes by id, sorted: what a command may name.
+func (c *Company) RegimeIDs() []string { return slices.Sorted(maps.Keys(c.regimes)) }
+
+// InForce reports whether the row is law on the day of on, as its location
+// counts days.
+func (r Row) InForce(on time.Time) bool {
+	day := on.Format(time.DateOnly)
+	return r.ValidFrom <= day && (r.ValidTo == "" || day <= r.ValidTo)
+}
+
+// reach tells how well a scope fits a place: 2 names it, 1 is general, 0 does
+// not reach it.
+func (s Scope) reach(place dsr.Place) int {
+	for _, p := range []dsr.Place{place, dsr.Place(place.Country())} {
+		switch {
+		case slices.Contains(s.Places, p):
+			return 2
+		case slices.Contains(s.Except, p):
+			return 0
+		}
+	}
+	if len(s.Places) > 0 {
+		return 0
+	}
+	return 1
+}
+
+// Rule returns the rule of a right in force on a day. Without one the law does
+// not give that right to the person.
+func (r Regime) Rule(right dsr.Right, on time.Time) (Rule, bool) {
+	var best Rule
+	reach := 0
+	for _, rule := range r.Rules {
+		if n := rule.reach(r.Place); n > reach && rule.InForce(on) && slices.Contains(rule.Rights, right) {
+			best, reach = rule, n
+		}
+	}
+	return best, reach > 0
+}
+
+// DutiesOf returns what comes along with a right on a day: the duties that name it
+// and those that name no right.
+func (r Regime) DutiesOf(right dsr.Right, on time.Time) []Rule {
+	var out []Rule
+	for _, d := range r.Duties {
+		if d.reach(r.Place) > 0 && d.InForce(on) && (len(d.Rights) == 0 || slices.Contains(d.Rights, right)) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Clock returns the clock with an id as it was on a day.
+func (r Regime) Clock(id string, on time.Time) (Clock, bool) {
+	i := slices.IndexFunc(r.Clocks, func(k Clock) bool { return k.ID == id && k.InForce(on) })
+	if i < 0 {
+		return Clock{}, false
+	}
+	return r.Clocks[i], true
+}
+
+// ClockOf returns the clock of a right on a day: that of its rule, or the
+// general one where no rule of this law names the right.
+func (r Regime) ClockOf(right dsr.Right, on time.Time) (Clock, bool) {
+	if rule, ok := r.Rule(right, on); ok && rule.Clock != "" {
+		return r.Clock(rule.Clock, on)
+	}
+	return r.Clock(r.General, on)
+}
+
+// ProofRow returns the least sufficient proof of a right, of data that are low
+// or high in sensitivity, asked for by somebody ("" for the person). The first
+// row of the file that fits counts.
+func (r Regime) ProofRow(right dsr.Right, sensitivity string, requester dsr.Requester) (ProofRow, bool) {
+	requester = cmp.Or(requester, dsr.Self)
+	i := slices.IndexFunc(r.Proofs, func(p ProofRow) bool {
+		who := p.Requesters
+		if len(who) == 0 {
+			who = []dsr.Requester{dsr.Self}
+		}
+		return p.ValidTo == "" && (len(p.Rights) == 0 || slices.Contains(p.Rights, right)) &&
+			(p.Sensitivity == "" || p.Sensitivity == sensitivity) && slices.Contains(who, requester)
+	})
+	if i < 0 {
+		return ProofRow{}, false
+	}
+	return r.Proofs[i], true
+}
+
+// Authority returns whom a person who lives in place may complain to; without
+// one Complain says it.
+func (r Regime) Authority(place dsr.Place) (Authority, bool) {
+	place = place.Clean()
+	for _, p := range []dsr.Place{place, dsr.Place(place.Country())} {
+		if i := slices.IndexFunc(r.Authorities, func(a Authority) bool { return a.Country == p && a.ValidTo == "" }); i >= 0 {
+			return r.Authorities[i], true
+		}
+	}
+	return Authority{}, false
+}
+
+// Age returns from which age on a person who lives in place consents to online
+// services themselves.
+func (r Regime) Age(place dsr.Place, on time.Time) (Age, bool) {
+	place = place.Clean()
+	for _, p := range []dsr.Place{place, dsr.Place(place.Country())} {
+		if i := slices.IndexFunc(r.Ages, func(a Age) bool { return a.Country == p && a.InForce(on) }); i >= 0 {
+			return r.Ages[i], true
+		}
+	}
+	return Age{}, false
+}
+
+// LegalGround returns the entry of the closed list that lets a duty or claim
+// under the law of jurisdiction block an erasure. A kind that is not on the
+// list, such as a business purpose, blocks nothing.
+func (r Regime) LegalGround(kind, jurisdiction string) (LegalGround, bool) {
+	i := slices.IndexFunc(r.Grounds, func(g LegalGround) bool {
+		return g.Kind == kind && g.ValidTo == "" && (len(g.Jurisdictions) == 0 || slices.Contains(g.Jurisdictions, jurisdiction))
+	})
+	if i < 0 {
+		return LegalGround{}, false
+	}
+	return r.Grounds[i], true
+}
+
+// rows lists every row of the law.
+func (r Regime) rows() []Row {
+	var out []Row
+	for _, x := range r.Clocks {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Rules {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Duties {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Proofs {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Grounds {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Keeps {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Ages {
+		out = append(out, x.Row)
+	}
+	for _, x := range r.Authorities {
+		out = append(out, x.Row)
+	}
+	return out
 }
 
 // Recheck lists the rules that rest on general knowledge or on a tracker: their
 // official text must be read before anybody relies on them.
 func (c *Company) Recheck() []string {
 	var out []string
-	for _, id := range slices.Sorted(maps.Keys(c.regimes)) {
-		for _, k := range c.regimes[id].Clocks {
-			if k.Confidence == recheck {
-				out = append(out, k.ID+": "+k.Cite)
+	for _, id := range c.RegimeIDs() {
+		for _, r := range c.regimes[id].rows() {
+			if line := r.ID + ": " + r.Cite; r.Confidence == recheck && !slices.Contains(out, line) {
+				out = append(out, line)
 			}
 		}
 	}
