@@ -56,6 +56,16 @@ type Subject struct {
 	For        string     `json:"for,omitempty"`        // whom an agent, a parent or a school asks for: that person's mail address
 	Declared   string     `json:"declared,omitempty"`   // the name typed under the declaration
 	Permission string     `json:"permission,omitempty"` // what an agent says of their permission, or a parent of their standing
+	Reach      string     `json:"reach,omitempty"`      // where mails go instead of to Email: a parent's, an attorney's, or the new address of who lost the old one
+}
+
+// MailTo returns the address that mails about the request go to. It finds
+// nobody: records are looked for by Email and the other identities.
+func (s Subject) MailTo() string {
+	if s.Reach != "" {
+		return s.Reach
+	}
+	return s.Email()
 }
 
 // Email returns the person's address: the proved one, else the asserted one.

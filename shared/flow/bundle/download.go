@@ -138,7 +138,7 @@ func (s *Download) send(ctx context.Context, secret string, token ledger.Token, 
 		Parts:     []mail.Part{{Code: code}, {Text: "If you did not ask for it, somebody else may have the link from our mail; without this code the link gives nothing away."}},
 		Reference: string(request.ID), Footer: "Sent by " + s.Company.Name + ". Questions? Write to " + s.Company.Contacts.Mail + ".",
 	}
-	message, err := letter.Message(d.Subject.Email())
+	message, err := letter.Message(d.Subject.MailTo())
 	if err != nil {
 		return web.Response{}, fmt.Errorf("writing the code: %w", err)
 	}

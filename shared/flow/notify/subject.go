@@ -93,7 +93,7 @@ func (s *Subject) Handle(ctx context.Context, in Input) (Output, error) {
 func (s *Subject) send(ctx context.Context, d dossier.Dossier, notice string, l mail.Letter, then func(*ledger.Request)) error {
 	l.Reference = string(d.Request.ID)
 	l.Footer = "Sent by " + s.Company.Name + ". Questions? Write to " + s.Company.Contacts.Mail + "."
-	message, err := l.Message(d.Subject.Email())
+	message, err := l.Message(d.Subject.MailTo())
 	if err != nil {
 		return fmt.Errorf("writing the notice %s of request %s: %w", notice, d.Request.ID, err)
 	}

@@ -112,7 +112,7 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 	if err != nil {
 		return err
 	}
-	message, err := c.letter(d, links, remind).Message(d.Subject.Email())
+	message, err := c.letter(d, links, remind).Message(d.Subject.MailTo())
 	if err != nil {
 		return fmt.Errorf("writing the challenge of request %s: %w", id, err)
 	}

@@ -39,6 +39,7 @@ type Request struct {
 	Source string     // the caller's address: only ever used as a keyed counter key
 	Actor  string     // identity of a caller signed by IAM, for /desk; else ""
 	Body   []byte
+	OptOut bool // the browser sends the opt-out preference signal Sec-GPC: 1 (11 CCR 7025)
 }
 
 // Handler answers one request. An error is a fault of ours: the person sees a
@@ -56,6 +57,7 @@ func Decode(ev events.APIGatewayProxyRequest, many ...string) (Request, *Respons
 		Form:   url.Values{},
 		Source: ev.RequestContext.Identity.SourceIP,
 		Actor:  ev.RequestContext.Identity.UserArn,
+		OptOut: strings.TrimSpace(header(ev, "Sec-GPC")) == "1",
 	}
 	typ := header(ev, "Content-Type")
 	refuse := func(status int, text string) (Request, *Response) {
