@@ -14,6 +14,7 @@ var calls = map[string]map[Table][]string{
 	"OpenRequests":  {index: {"Query"}, Requests: {"BatchGetItem"}},
 
 	"Subject":         {Subjects: {"GetItem"}},
+	"ReplaceSubject":  {Subjects: {"PutItem"}},
 	"DeleteSubject":   {Subjects: {"DeleteItem"}},
 	"ClaimIdentity":   {Subjects: {"PutItem"}},
 	"ReleaseIdentity": {Subjects: {"DeleteItem"}},

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -100,10 +101,16 @@ func (r Request) Own() bool { return r.Channel == ChannelDeferral || r.Channel =
 // Place is where the person lives.
 func (r Request) Place() dsr.Place { return dsr.PlaceOf(r.Country, r.State) }
 
+// Proofless reports whether the request asks only for what nobody may ask proof
+// for. Such a request runs at once and can erase nothing.
+func (r Request) Proofless() bool {
+	return len(r.Rights) > 0 && !slices.ContainsFunc(r.Rights, func(x dsr.Right) bool { return !x.Proofless() })
+}
+
 // Allows reports whether destructive work may go on for this run: the rule
 // that BeginErasing enforces in one transaction.
 func (r Request) Allows(run int) bool {
-	return r.Run == run && !r.VerifiedAt.IsZero() && !r.Restricted && (r.Status == dsr.Running || r.Status == dsr.Answered)
+	return r.Run == run && !r.VerifiedAt.IsZero() && !r.Proofless() && !r.Restricted && (r.Status == dsr.Running || r.Status == dsr.Answered)
 }
 
 // Listed reports whether the request is in the OPEN index: while somebody must
@@ -206,6 +213,9 @@ type Store interface {
 
 	// Subject reads a sealed subject; ErrNotFound after its key was destroyed.
 	Subject(ctx context.Context, id dsr.RequestID) (SealedSubject, error)
+	// ReplaceSubject writes new ciphertext under the same key, where there is one
+	// still; ErrNotFound after the key was destroyed: nothing brings a person back.
+	ReplaceSubject(ctx context.Context, s SealedSubject) error
 	// DeleteSubject destroys the wrapped key and the ciphertext. Idempotent.
 	DeleteSubject(ctx context.Context, id dsr.RequestID) error
 	// ClaimIdentity records that id is the open, verified request of the person

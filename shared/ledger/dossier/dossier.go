@@ -89,6 +89,15 @@ func Seal(ctx context.Context, keys Keys, id dsr.RequestID, s dsr.Subject) (ledg
 	return ledger.SealedSubject{RequestID: id, WrappedKey: wrapped, Ciphertext: box.Seal(plain, aboutSubject(id))}, nil
 }
 
+// Reseal makes the sealed subject of a request again, with the key it has.
+func (d Dossier) Reseal(wrapped []byte, s dsr.Subject) (ledger.SealedSubject, error) {
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return ledger.SealedSubject{}, fmt.Errorf("sealing the person of request %s: %w", d.Request.ID, err)
+	}
+	return ledger.SealedSubject{RequestID: d.Request.ID, WrappedKey: wrapped, Ciphertext: d.Box.Seal(plain, aboutSubject(d.Request.ID))}, nil
+}
+
 // SealWait seals a task token of the machine for a place named by what.
 func SealWait(box Box, id dsr.RequestID, what, token string) []byte {
 	return box.Seal([]byte(token), string(id)+"/wait/"+what)

@@ -212,6 +212,12 @@ var methods = map[string]struct {
 		},
 		calls: "UpdateItem",
 	},
+	"ReplaceSubject": {
+		do: func(ctx context.Context, f *fixture) error {
+			return f.store.ReplaceSubject(ctx, ledger.SealedSubject{RequestID: f.request.ID, WrappedKey: []byte{1}, Ciphertext: []byte{2}})
+		},
+		calls: "PutItem",
+	},
 	"DeleteSubject": {
 		do:    func(ctx context.Context, f *fixture) error { return f.store.DeleteSubject(ctx, f.request.ID) },
 		calls: "DeleteItem",

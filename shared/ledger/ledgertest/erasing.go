@@ -45,6 +45,7 @@ var erasingRules = map[string]func(*testing.T, ledger.Store){
 	},
 	"each state that is not ready refuses": func(t *testing.T, s ledger.Store) {
 		states := map[string]func(*ledger.Request){
+			"of no proof":  func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.OptOutOfSale, dsr.ObjectionMarketing} },
 			"not verified": func(r *ledger.Request) { r.VerifiedAt = time.Time{} },
 			"restricted":   func(r *ledger.Request) { r.Restricted = true },
 		}

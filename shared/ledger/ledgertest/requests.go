@@ -219,6 +219,18 @@ var identityRules = map[string]func(*testing.T, ledger.Store){
 		wantErr(t, err, ledger.ErrNotFound)
 		same(t, "the request", request(t, s, r.ID), r)
 	},
+	"a sealed subject is replaced, and not after its key was destroyed": func(t *testing.T, s ledger.Store) {
+		r := create(t, s)
+		other := ledger.SealedSubject{RequestID: r.ID, WrappedKey: []byte{0, 1, 2}, Ciphertext: []byte{7}}
+		must(t, s.ReplaceSubject(t.Context(), other))
+		subject, err := s.Subject(t.Context(), r.ID)
+		must(t, err)
+		same(t, "the sealed subject", subject, other)
+		must(t, s.DeleteSubject(t.Context(), r.ID))
+		wantErr(t, s.ReplaceSubject(t.Context(), other), ledger.ErrNotFound)
+		_, err = s.Subject(t.Context(), r.ID)
+		wantErr(t, err, ledger.ErrNotFound)
+	},
 	"the first claim wins": func(t *testing.T, s ledger.Store) {
 		hash, first, second := newKey(), newID(), newID()
 		for _, claim := range []struct{ by, holder dsr.RequestID }{{first, first}, {second, first}, {first, first}} {
