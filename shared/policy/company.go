@@ -90,7 +90,10 @@ type Category struct {
 	Provided  bool     `toml:"provided"`  // by the person, so that portability reaches it
 	Sensitive bool     `toml:"sensitive"` // raises the proof; what the limit right reaches
 	Forbidden bool     `toml:"forbidden"` // never leaves, whoever asks: card numbers, CVV, passwords
-	Retain    Retain   `toml:"retain"`
+	// What it is used for that a person can stop: marketing, sale, targeted_ads,
+	// profiling. What consent and a legitimate interest carry is in Bases.
+	Purposes []dsr.Purpose `toml:"purposes"`
+	Retain   Retain        `toml:"retain"`
 	Fact
 }
 
@@ -137,7 +140,7 @@ type Decision struct {
 	Default    string   `toml:"safe_default" json:"safe_default"`
 	Plain      string   `toml:"plain" json:"plain,omitempty"` // what the person is told of their data meanwhile; with Categories
 	Categories []string `toml:"categories" json:"categories,omitempty"`
-	Regimes    []string `toml:"regimes" json:"regimes,omitempty"`
+	Regimes    []string `toml:"regimes" json:"regimes,omitempty"` // with Categories; empty for every regime without a ground
 }
 
 // Manual reports whether only a person can reach the system.

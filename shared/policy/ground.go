@@ -19,6 +19,7 @@ type Ground struct {
 	Plain        string   `toml:"plain"`        // one sentence for the person
 	Cite         string   `toml:"cite"`         // the law
 	Years        int      `toml:"years"`        // how long, from the date of the record
+	YearEnd      bool     `toml:"year_end"`     // counted from the end of the record's year: books are kept by years
 	Confidence   string   `toml:"confidence"`   // checked or recheck
 	Fact                  // its Decision is the open one for the regimes it does not name
 }
@@ -42,15 +43,23 @@ func (c *Company) Ground(category string, place dsr.Place) (Ground, bool) {
 // from the date of the record, or from the request where the record's own date
 // is not known (never too early, at most late by the record's age).
 func (g Ground) Until(from time.Time) string {
-	return from.UTC().AddDate(g.Years, 0, 0).Format(time.DateOnly)
+	from = from.UTC()
+	if g.YearEnd {
+		from = time.Date(from.Year(), time.December, 31, 0, 0, 0, 0, time.UTC)
+	}
+	return from.AddDate(g.Years, 0, 0).Format(time.DateOnly)
 }
 
 // Undecided returns the decision that is still the controller's for a category
-// and a person who lives in country.
+// and a person who lives in country. A decision that names categories and no
+// regime is for every law under which no ground holds.
 func (c *Company) Undecided(category string, place dsr.Place) (Decision, bool) {
+	if _, settled := c.Ground(category, place); settled {
+		return Decision{}, false
+	}
 	regime := c.Regime(place).ID
 	i := slices.IndexFunc(c.Decisions, func(d Decision) bool {
-		return slices.Contains(d.Categories, category) && slices.Contains(d.Regimes, regime)
+		return slices.Contains(d.Categories, category) && matches(d.Regimes, regime)
 	})
 	if i < 0 {
 		return Decision{}, false

@@ -215,7 +215,7 @@ func (c *Company) settled(category, regime string) bool {
 	return slices.ContainsFunc(c.Grounds, func(g Ground) bool {
 		return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, regime)
 	}) || slices.ContainsFunc(c.Decisions, func(x Decision) bool {
-		return slices.Contains(x.Categories, category) && slices.Contains(x.Regimes, regime)
+		return slices.Contains(x.Categories, category) && matches(x.Regimes, regime)
 	})
 }
 
