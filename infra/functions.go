@@ -65,6 +65,6 @@ func needs() map[string]need {
 		"sweep": {memory: small, timeout: 300, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
 			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
 		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
-			ledger: []string{"Append", "Events", "Hold", "LiftHold", "OpenRequests", "PlaceHold", "Request", "Visits"}},
+			ledger: []string{"Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "Request", "Visits"}},
 	}
 }

@@ -6,12 +6,17 @@ import "slices"
 const index = Requests + "/index"
 
 // calls says what each method of the ledger does to which table. A transaction
-// needs the actions of its parts. Nothing updates or deletes an event.
+// needs the actions of its parts. Nothing updates an event, and only
+// DeleteRecords deletes one.
 var calls = map[string]map[Table][]string{
 	"CreateRequest": {Requests: {"PutItem"}, Subjects: {"PutItem"}, Events: {"PutItem"}},
 	"Request":       {Requests: {"GetItem"}},
 	"SaveRequest":   {Requests: {"PutItem"}},
 	"OpenRequests":  {index: {"Query"}, Requests: {"BatchGetItem"}},
+
+	"ScheduledRequests": {index: {"Query"}, Requests: {"BatchGetItem"}},
+	"EndedRequests":     {index: {"Query"}, Requests: {"BatchGetItem"}},
+	"DeleteRecords":     {Requests: {"DeleteItem", "GetItem"}, Tasks: {"DeleteItem", "Query"}, Events: {"DeleteItem", "Query"}},
 
 	"Subject":         {Subjects: {"GetItem"}},
 	"ReplaceSubject":  {Subjects: {"PutItem"}},
@@ -29,9 +34,12 @@ var calls = map[string]map[Table][]string{
 	"Append": {Events: {"PutItem", "Query"}},
 	"Events": {Events: {"Query"}},
 
-	"PlaceHold": {Holds: {"PutItem"}},
-	"LiftHold":  {Holds: {"DeleteItem"}},
-	"Hold":      {Holds: {"GetItem"}},
+	"PlaceHold":   {Holds: {"GetItem", "PutItem", "UpdateItem"}},
+	"ProposeLift": {Holds: {"GetItem", "PutItem"}},
+	"LiftHold":    {Holds: {"DeleteItem", "GetItem", "PutItem"}},
+	"Holds":       {Holds: {"GetItem"}},
+	"MatterHolds": {Holds: {"GetItem"}},
+	"Matters":     {Holds: {"GetItem"}},
 
 	"PutToken":     {Tokens: {"PutItem"}},
 	"Token":        {Tokens: {"GetItem"}},

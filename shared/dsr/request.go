@@ -10,9 +10,10 @@ import (
 // Status is where a request stands. It moves only by conditional writes.
 type Status string
 
-// The life of a request. Verifying, Running, Answered and NeedsAttention are open and carry a
+// The life of a request. Scheduled, Verifying, Running, Answered and NeedsAttention are open and carry a
 // due date in the ledger's OPEN index; the others are closed.
 const (
+	Scheduled      Status = "scheduled"       // Writ's own later work: waits for its date, or for a hold to be lifted
 	Verifying      Status = "verifying"       // received, waits for the person's proof
 	Running        Status = "running"         // proved; the machine works
 	Answered       Status = "answered"        // the person has an answer, but something is still open
@@ -27,7 +28,7 @@ const (
 
 // Open reports whether the request still needs something from us.
 func (s Status) Open() bool {
-	return slices.Contains([]Status{Verifying, Running, Answered, NeedsAttention}, s)
+	return slices.Contains([]Status{Scheduled, Verifying, Running, Answered, NeedsAttention}, s)
 }
 
 // RequestID names a request in mails, logs and file names: 26 lower-case

@@ -192,7 +192,10 @@ func (d *driver) task() {
 		d.t.Fatal(err)
 	}
 	d.post("/task", 409, "t", held, "step", "open", "code", d.code(d.last(lead)))
-	if err := d.store.LiftHold(context.Background(), hold.Key); err != nil {
+	if err := d.store.ProposeLift(context.Background(), hold.Key, ledger.DefaultMatter, ledger.Lift{By: "arn"}); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := d.store.LiftHold(context.Background(), hold.Key, ledger.DefaultMatter, "another"); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -210,11 +213,18 @@ func (d *driver) desk(id dsr.RequestID) {
 		}
 		act(409, olga, "holds/place", `{`+key+`,"reason":"file 2026-14"}`)
 		act(200, omar, "holds/show", `{`+key+`}`)
+		act(200, omar, "holds/list", `{}`)
+		act(202, olga, "holds/lift", `{`+key+`,"reason":"settled"}`)
 		act(403, olga, "holds/lift", `{`+key+`,"reason":"settled"}`)
 		act(200, omar, "holds/lift", `{`+key+`,"reason":"settled"}`)
 		act(404, omar, "holds/lift", `{`+key+`,"reason":"settled"}`)
 		act(404, omar, "holds/show", `{`+key+`}`)
 	}
+	act(201, olga, "holds/place", `{"category":"payments","reason":"file 14","matter":"2026-014"}`)
+	act(200, omar, "holds/list", `{"matter":"2026-014"}`)
+	act(202, olga, "holds/lift", `{"matter":"2026-014","reason":"settled"}`)
+	act(200, omar, "holds/lift", `{"matter":"2026-014","reason":"settled"}`)
+	act(400, olga, "holds/list", `{"matter":"A v. B"}`, true)
 	for _, path := range []string{"holds/place", "holds/lift", "holds/show"} {
 		act(400, olga, path, `{"reason":"nothing named"}`, true)
 		act(400, olga, path, `{"category":"payments","address":"a@b.example","reason":"two named"}`, true)

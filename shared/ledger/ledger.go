@@ -18,17 +18,19 @@ import (
 
 // The errors of every store. They are compared with errors.Is.
 var (
-	ErrNotFound = errors.New("not found in the ledger")
-	ErrExists   = errors.New("already in the ledger")
-	ErrConflict = errors.New("changed in the ledger since it was read")
-	ErrStale    = dsr.ErrStale
-	ErrLeased   = errors.New("another worker holds the lease")
-	ErrSettled  = errors.New("the visit is settled")
-	ErrHeld     = dsr.ErrHeld
-	ErrNotReady = dsr.ErrNotReady
-	ErrExpired  = errors.New("the token has expired")
-	ErrUsed     = errors.New("the token was used before")
-	ErrAttempts = errors.New("too many wrong codes")
+	ErrNotFound    = errors.New("not found in the ledger")
+	ErrExists      = errors.New("already in the ledger")
+	ErrConflict    = errors.New("changed in the ledger since it was read")
+	ErrStale       = dsr.ErrStale
+	ErrLeased      = errors.New("another worker holds the lease")
+	ErrSettled     = errors.New("the visit is settled")
+	ErrHeld        = dsr.ErrHeld
+	ErrNotReady    = dsr.ErrNotReady
+	ErrExpired     = errors.New("the token has expired")
+	ErrUsed        = errors.New("the token was used before")
+	ErrAttempts    = errors.New("too many wrong codes")
+	ErrSamePerson  = errors.New("the person who asked for the lifting cannot confirm it")
+	ErrNotProposed = errors.New("nobody has asked for the hold to be lifted")
 )
 
 // Request is one demand with one clock. It holds nothing that names the
@@ -49,6 +51,7 @@ type Request struct {
 	From     string            `json:"from,omitempty"`  // look-back asked for: dates 2006-01-02
 	To       string            `json:"to,omitempty"`
 	Scope    []Portion         `json:"scope,omitempty"`  // only these systems and categories: a deferred task, or a retention run
+	Holds    []string          `json:"holds,omitempty"`  // Scheduled: it waits until no hold lies under any of these keys
 	Parent   dsr.RequestID     `json:"parent,omitempty"` // the request that a deferred task or an appeal follows
 	Language string            `json:"language"`
 	Clock    []dsr.ClockEvent  `json:"clock"`
@@ -66,6 +69,7 @@ type Request struct {
 
 	MailAfter      time.Time `json:"mail_after,omitzero"`       // over a cap: the challenge is mailed after this, by the sweep
 	KeyDestroyedAt time.Time `json:"key_destroyed_at,omitzero"` // nothing of the person can be read any more
+	DeferredAt     time.Time `json:"deferred_at,omitzero"`      // what its outcomes leave for later has envelopes of its own
 
 	Restricted bool              `json:"restricted,omitempty"` // nothing destructive while set
 	MergedInto dsr.RequestID     `json:"merged_into,omitempty"`
@@ -86,11 +90,13 @@ type Portion struct {
 	Ground     string   `json:"ground,omitempty"` // the ground that has ended, of a deferred task
 }
 
-// The channels by which a request comes. The last two are Writ's own: a task
-// that waited for a ground to end, and data whose retention period is over.
-// Nobody is mailed about those, except their owner when something fails.
+// The channels by which a request comes. Deferral and retention are Writ's own:
+// a task that waited for a ground to end, and data whose retention period is
+// over. Nobody is mailed about those, except their owner when something fails.
+// Lifted goes on with what a legal hold had stopped, and its person is answered.
 const (
 	ChannelForm      = "form"
+	ChannelLifted    = "lifted"
 	ChannelDeferral  = "deferral"
 	ChannelRetention = "retention"
 )
@@ -114,8 +120,28 @@ func (r Request) Allows(run int) bool {
 }
 
 // Listed reports whether the request is in the OPEN index: while somebody must
-// still act on it, or the sweep must still destroy its bundle and key.
+// still act on it, or the sweep must still destroy its bundle and key. One that
+// is not has ended: only its evidence is left.
 func (r Request) Listed() bool { return r.Status.Open() || r.KeyDestroyedAt.IsZero() }
+
+// The shelves of the OPEN index.
+const (
+	ShelfOpen      = "open"      // something is to be done, in the order of due dates
+	ShelfScheduled = "scheduled" // waits, in the order of due dates
+	ShelfEnded     = "ended"     // nothing but evidence, in the order in which they were closed
+)
+
+// Shelf is where the request lies in the OPEN index, and the instant by which
+// it is ordered there.
+func (r Request) Shelf() (shelf string, at time.Time) {
+	switch {
+	case r.Status == dsr.Scheduled:
+		return ShelfScheduled, r.DueAt
+	case r.Listed():
+		return ShelfOpen, r.DueAt
+	}
+	return ShelfEnded, r.ClosedAt
+}
 
 // Bundle is the archive a person may download.
 type Bundle struct {
@@ -180,9 +206,19 @@ type Token struct {
 	Attempts  int           `json:"attempts"` // wrong codes so far
 }
 
-// Hold is a legal hold: while it exists nothing under its key is erased.
+// Hold is a legal hold: while it exists nothing under its key is erased. A key
+// may be held for several matters; each holds for itself.
 type Hold struct {
 	Key    string    `json:"key"`
+	Matter string    `json:"matter"` // whose case it is: a reference such as 2026-014, never a name
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Lift   *Lift     `json:"lift,omitempty"` // somebody asked for its end; another person confirms it
+}
+
+// Lift is the first half of the end of a hold.
+type Lift struct {
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
@@ -208,8 +244,19 @@ type Store interface {
 	Request(ctx context.Context, id dsr.RequestID) (Request, error)
 	// SaveRequest writes r if its Version is the stored one and raises it; ErrConflict.
 	SaveRequest(ctx context.Context, r Request) error
-	// OpenRequests calls f for every request in the OPEN index, earliest due date first.
+	// OpenRequests calls f for every request in the OPEN index, earliest due
+	// date first, but for the scheduled ones.
 	OpenRequests(ctx context.Context, f func(Request) error) error
+	// ScheduledRequests calls f for every scheduled request that is due until the
+	// given time, earliest first.
+	ScheduledRequests(ctx context.Context, until time.Time, f func(Request) error) error
+	// EndedRequests calls f for every request without a key that was closed until
+	// the given time, earliest first.
+	EndedRequests(ctx context.Context, until time.Time, f func(Request) error) error
+	// DeleteRecords deletes a request without a key, with its visits and events:
+	// ErrNotReady while its key or its work is there. What was cut goes on when it
+	// is called again; a request that is gone is no error.
+	DeleteRecords(ctx context.Context, id dsr.RequestID) error
 
 	// Subject reads a sealed subject; ErrNotFound after its key was destroyed.
 	Subject(ctx context.Context, id dsr.RequestID) (SealedSubject, error)
@@ -250,9 +297,20 @@ type Store interface {
 	// Events reads one chain in order.
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 
-	PlaceHold(ctx context.Context, h Hold) error    // ErrExists
-	LiftHold(ctx context.Context, key string) error // ErrNotFound
-	Hold(ctx context.Context, key string) (Hold, error)
+	// PlaceHold places a hold; ErrExists where its matter holds the key already.
+	PlaceHold(ctx context.Context, h Hold) error
+	// ProposeLift asks for the end of a matter's hold on a key; ErrNotFound; a
+	// later proposal takes the place of the earlier one.
+	ProposeLift(ctx context.Context, key, matter string, l Lift) error
+	// LiftHold ends a matter's hold on a key when another person than by asked
+	// for it: ErrNotFound, ErrNotProposed, ErrSamePerson.
+	LiftHold(ctx context.Context, key, matter, by string) error
+	// Holds reads the holds under a key, ordered by matter; none is no error.
+	Holds(ctx context.Context, key string) ([]Hold, error)
+	// MatterHolds reads all holds of a matter, ordered by key; none is no error.
+	MatterHolds(ctx context.Context, matter string) ([]Hold, error)
+	// Matters lists every matter that ever held something and may still do, in order.
+	Matters(ctx context.Context) ([]string, error)
 
 	PutToken(ctx context.Context, t Token) error // ErrExists
 	// Token reads one; ErrNotFound; ErrExpired (with the token) after its due time.

@@ -22,6 +22,15 @@ func (r Request) MayErase(run int) error {
 	return nil
 }
 
+// MayForget is DeleteRecords' rule: ErrNotReady while the request is open or
+// its key is there.
+func (r Request) MayForget() error {
+	if shelf, _ := r.Shelf(); shelf != ShelfEnded {
+		return ErrNotReady
+	}
+	return nil
+}
+
 // Expired reports whether the token's due time has passed. At the due time
 // itself the token still works.
 func (t Token) Expired(now time.Time) bool { return now.After(t.Due) }

@@ -28,8 +28,11 @@ type Ledger interface {
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 	OpenRequests(ctx context.Context, f func(ledger.Request) error) error
 	PlaceHold(ctx context.Context, h ledger.Hold) error
-	LiftHold(ctx context.Context, key string) error
-	Hold(ctx context.Context, key string) (ledger.Hold, error)
+	ProposeLift(ctx context.Context, key, matter string, l ledger.Lift) error
+	LiftHold(ctx context.Context, key, matter, by string) error
+	Holds(ctx context.Context, key string) ([]ledger.Hold, error)
+	MatterHolds(ctx context.Context, matter string) ([]ledger.Hold, error)
+	Matters(ctx context.Context) ([]string, error)
 	Append(ctx context.Context, e dsr.Event) error
 }
 
@@ -55,9 +58,10 @@ type act struct {
 	Category  string        `json:"category"`
 	Address   string        `json:"address"`
 	Reason    string        `json:"reason"`
+	Matter    string        `json:"matter"`
 }
 
-// Handle serves the acts: holds/place, holds/lift, holds/show, requests/list,
+// Handle serves the acts: holds/place, holds/lift, holds/show, holds/list, requests/list,
 // requests/show, requests/events.
 func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error) {
 	if r.Actor == "" {
@@ -70,7 +74,7 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 	dec := json.NewDecoder(bytes.NewReader(r.Body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&a); err != nil {
-		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason"))
+		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason, matter"))
 	}
 	_, route, _ := strings.Cut(path.Clean("/"+r.Path), "/desk/")
 	switch route {
@@ -80,6 +84,8 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 		return s.lift(ctx, r.Actor, a)
 	case "holds/show":
 		return s.showHold(ctx, a)
+	case "holds/list":
+		return s.listHolds(ctx, a)
 	case "requests/list":
 		return s.list(ctx)
 	case "requests/show":
@@ -98,136 +104,6 @@ func answer(status int, body any) (web.Response, error) {
 		return web.Response{}, fmt.Errorf("answering: %w", err)
 	}
 	return web.Response{Status: status, Header: map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store"}, Body: doc}, nil
-}
-
-// key is the hold's key; the second result says what is wrong with the act.
-func (s *Stage) key(ctx context.Context, a act) (key, wrong string, err error) {
-	named := 0
-	for _, given := range []bool{a.RequestID != "", a.Category != "", a.Address != ""} {
-		if given {
-			named++
-		}
-	}
-	if named != 1 {
-		return "", "name one of request_id, category and address", nil
-	}
-	switch {
-	case a.RequestID != "":
-		if _, err := dsr.ParseRequestID(string(a.RequestID)); err != nil {
-			return "", "request_id is not a request's id", nil
-		}
-		return ledger.HoldOnRequest(a.RequestID), "", nil
-	case a.Category != "":
-		if _, ok := s.Company.Category(a.Category); !ok {
-			return "", "the company's pack has no such category", nil
-		}
-		return ledger.HoldOnCategory(a.Category), "", nil
-	}
-	address, err := dsr.ParseAddress(a.Address)
-	if err != nil {
-		return "", "address is not a mail address", nil
-	}
-	hash, err := s.Hasher.Hash(ctx, "identity", address.String())
-	if err != nil {
-		return "", "", fmt.Errorf("hashing the address: %w", err)
-	}
-	return ledger.HoldOnSubject(hash), "", nil
-}
-
-// reasoned is key for an act that must say why.
-func (s *Stage) reasoned(ctx context.Context, a act, without string) (key, wrong string, err error) {
-	key, wrong, err = s.key(ctx, a)
-	if err == nil && wrong == "" && strings.TrimSpace(a.Reason) == "" {
-		wrong = without
-	}
-	return key, wrong, err
-}
-
-// refuse answers an act that is not well formed, or passes our own fault on.
-func refuse(wrong string, err error) (web.Response, error) {
-	if err != nil {
-		return web.Response{}, err
-	}
-	return answer(http.StatusBadRequest, problem(wrong))
-}
-
-func (s *Stage) place(ctx context.Context, actor string, a act) (web.Response, error) {
-	key, refused, err := s.reasoned(ctx, a, "a hold needs a reason")
-	if err != nil || refused != "" {
-		return refuse(refused, err)
-	}
-	if a.RequestID != "" {
-		switch _, err := s.Ledger.Request(ctx, a.RequestID); {
-		case errors.Is(err, ledger.ErrNotFound):
-			return answer(http.StatusNotFound, problem("there is no such request"))
-		case err != nil:
-			return web.Response{}, fmt.Errorf("reading the request: %w", err)
-		}
-	}
-	h := ledger.Hold{Key: key, Reason: a.Reason, By: actor, At: s.Now()}
-	switch err := s.Ledger.PlaceHold(ctx, h); {
-	case errors.Is(err, ledger.ErrExists):
-		return answer(http.StatusConflict, problem("this hold is placed already"))
-	case err != nil:
-		return web.Response{}, fmt.Errorf("placing the hold: %w", err)
-	}
-	if err := s.record(ctx, a, dsr.EventHoldPlaced); err != nil {
-		return web.Response{}, err
-	}
-	return answer(http.StatusCreated, h)
-}
-
-func (s *Stage) lift(ctx context.Context, actor string, a act) (web.Response, error) {
-	key, refused, err := s.reasoned(ctx, a, "lifting a hold needs a reason")
-	if err != nil || refused != "" {
-		return refuse(refused, err)
-	}
-	h, err := s.Ledger.Hold(ctx, key)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return answer(http.StatusNotFound, problem("there is no such hold"))
-	}
-	if err != nil {
-		return web.Response{}, fmt.Errorf("reading the hold: %w", err)
-	}
-	if h.By == actor {
-		return answer(http.StatusForbidden, problem("another person than the one who placed it must lift a hold"))
-	}
-	switch err := s.Ledger.LiftHold(ctx, key); {
-	case errors.Is(err, ledger.ErrNotFound):
-		return answer(http.StatusNotFound, problem("there is no such hold"))
-	case err != nil:
-		return web.Response{}, fmt.Errorf("lifting the hold: %w", err)
-	}
-	if err := s.record(ctx, a, dsr.EventHoldLifted); err != nil {
-		return web.Response{}, err
-	}
-	return answer(http.StatusOK, map[string]string{"lifted": h.Key})
-}
-
-// record writes an act on a request to the request's own chain.
-func (s *Stage) record(ctx context.Context, a act, kind dsr.EventKind) error {
-	if a.RequestID == "" {
-		return nil
-	}
-	return s.Ledger.Append(ctx, dsr.Event{RequestID: a.RequestID, Chain: dsr.RequestChain, Kind: kind, At: s.Now()})
-}
-
-func (s *Stage) showHold(ctx context.Context, a act) (web.Response, error) {
-	key, wrong, err := s.key(ctx, a)
-	if err != nil {
-		return web.Response{}, err
-	}
-	if wrong != "" {
-		return answer(http.StatusBadRequest, problem(wrong))
-	}
-	h, err := s.Ledger.Hold(ctx, key)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return answer(http.StatusNotFound, problem("there is no such hold"))
-	}
-	if err != nil {
-		return web.Response{}, fmt.Errorf("reading the hold: %w", err)
-	}
-	return answer(http.StatusOK, h)
 }
 
 // Row is one request of the list.

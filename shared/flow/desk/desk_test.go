@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +84,7 @@ func (s *stand) count(kind dsr.EventKind) int {
 	return n
 }
 
-var acts = []string{"holds/place", "holds/lift", "holds/show", "requests/list", "requests/show", "requests/events"}
+var acts = []string{"holds/place", "holds/lift", "holds/show", "holds/list", "requests/list", "requests/show", "requests/events"}
 
 func TestWhoIsNotSignedIsRefused(t *testing.T) {
 	s := newStand(t)
@@ -91,7 +93,7 @@ func TestWhoIsNotSignedIsRefused(t *testing.T) {
 			t.Errorf("%s: status %d: %s", act, r.Status, r.Body)
 		}
 	}
-	if _, err := s.store.Hold(t.Context(), ledger.HoldOnRequest(id)); err == nil {
+	if held(t, s, ledger.HoldOnRequest(id)) != nil {
 		t.Error("a hold was placed")
 	}
 }
@@ -106,6 +108,7 @@ func TestMalformedActs(t *testing.T) {
 		{"no JSON", "holds/place", `reason=x`, 400},
 		{"nothing", "holds/place", ``, 400},
 		{"no key", "holds/place", `{"reason":"x"}`, 400},
+		{"a matter that is a name", "holds/place", `{` + request + `,"reason":"x","matter":"Ada Example v. Us"}`, 400},
 		{"two keys", "holds/place", `{` + request + `,"category":"account","reason":"x"}`, 400},
 		{"no reason", "holds/place", `{` + request + `}`, 400},
 		{"white space as a reason", "holds/place", `{` + request + `,"reason":" \n"}`, 400},
@@ -144,6 +147,62 @@ func TestMalformedActs(t *testing.T) {
 	}
 }
 
+func held(t *testing.T, s *stand, key string) []ledger.Hold {
+	t.Helper()
+	all, err := s.store.Holds(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// A matter holds persons, categories and requests, and is lifted as a whole;
+// what another matter holds stays held.
+func TestMatter(t *testing.T) {
+	s := newStand(t)
+	request, category := `"request_id":"`+string(id)+`"`, `"category":"payments"`
+	for _, key := range []string{request, category, `"address":"` + dsrtest.Ada.Email + `"`} {
+		if r := s.do(first, "holds/place", `{`+key+`,"reason":"a claim","matter":"2026-014"}`); r.Status != http.StatusCreated {
+			t.Fatalf("placing: status %d: %s", r.Status, r.Body)
+		}
+	}
+	if r := s.do(first, "holds/place", `{`+category+`,"reason":"an audit","matter":"audit-7"}`); r.Status != http.StatusCreated {
+		t.Fatalf("placing for another matter: status %d: %s", r.Status, r.Body)
+	}
+	list := func() string {
+		var matters []desk.Matter
+		if err := json.Unmarshal(s.do(second, "holds/list", `{}`).Body, &matters); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, m := range matters {
+			lines = append(lines, fmt.Sprintf("%s %d", m.Matter, len(m.Holds)))
+		}
+		return strings.Join(lines, ", ")
+	}
+	if got, want := list(), "2026-014 3, audit-7 1"; got != want {
+		t.Errorf("the list is %s, want %s", got, want)
+	}
+	lift := `{"matter":"2026-014","reason":"settled"}`
+	for i, c := range []struct {
+		actor string
+		want  int
+	}{{first, 202}, {first, 403}, {second, 200}, {second, 404}} {
+		if r := s.do(c.actor, "holds/lift", lift); r.Status != c.want {
+			t.Errorf("call %d: status %d, want %d: %s", i, r.Status, c.want, r.Body)
+		}
+	}
+	if got, want := list(), "audit-7 1"; got != want {
+		t.Errorf("the list is %s, want %s", got, want)
+	}
+	if len(held(t, s, ledger.HoldOnCategory("payments"))) != 1 {
+		t.Error("the other matter's hold is gone")
+	}
+	if p, a, l := s.count(dsr.EventHoldPlaced), s.count(dsr.EventLiftProposed), s.count(dsr.EventHoldLifted); p != 1 || a != 1 || l != 1 {
+		t.Errorf("%d, %d and %d recorded on the request", p, a, l)
+	}
+}
+
 func TestHolds(t *testing.T) {
 	for _, c := range []struct {
 		name, key string
@@ -163,11 +222,11 @@ func TestHolds(t *testing.T) {
 			if r := s.do(first, "holds/place", body); r.Status != http.StatusCreated {
 				t.Fatalf("placing: status %d: %s", r.Status, r.Body)
 			}
-			h, err := s.store.Hold(t.Context(), c.stored(s))
-			if err != nil || h.By != first || h.Reason != "a claim is expected" || !h.At.Equal(now) {
-				t.Errorf("kept as %+v, %v", h, err)
+			kept := held(t, s, c.stored(s))
+			if len(kept) != 1 || kept[0].By != first || kept[0].Reason != "a claim is expected" || kept[0].Matter != ledger.DefaultMatter || !kept[0].At.Equal(now) {
+				t.Fatalf("kept as %+v", kept)
 			}
-			if strings.Contains(h.Key, dsrtest.Ada.Email) {
+			if strings.Contains(kept[0].Key, dsrtest.Ada.Email) {
 				t.Error("the key holds the address")
 			}
 			if r := s.do(second, "holds/place", body); r.Status != http.StatusConflict {
@@ -176,17 +235,25 @@ func TestHolds(t *testing.T) {
 			if r := s.do(first, "holds/show", `{`+c.key+`}`); r.Status != http.StatusOK {
 				t.Errorf("showing: status %d", r.Status)
 			}
-			if r := s.do(first, "holds/lift", body); r.Status != http.StatusForbidden {
-				t.Errorf("lifting one's own: status %d, want 403", r.Status)
+			if r := s.do(first, "holds/lift", body); r.Status != http.StatusAccepted || len(held(t, s, c.stored(s))) != 1 {
+				t.Errorf("asking to lift: status %d: %s", r.Status, r.Body)
 			}
-			if _, err := s.store.Hold(t.Context(), c.stored(s)); err != nil {
-				t.Fatal("it is lifted by the one who placed it")
+			if r := s.do(first, "holds/lift", body); r.Status != http.StatusForbidden || len(held(t, s, c.stored(s))) != 1 {
+				t.Errorf("confirming one's own word: status %d, want 403", r.Status)
 			}
-			if r := s.do(second, "holds/lift", body); r.Status != http.StatusOK {
-				t.Errorf("lifting: status %d: %s", r.Status, r.Body)
+			if r := s.do(second, "holds/lift", body); r.Status != http.StatusOK || held(t, s, c.stored(s)) != nil {
+				t.Errorf("confirming: status %d: %s", r.Status, r.Body)
 			}
-			if _, err := s.store.Hold(t.Context(), c.stored(s)); err == nil {
-				t.Error("it is not lifted")
+			var kinds []string
+			chain, _ := s.store.Events(t.Context(), ledger.HoldsRequest, ledger.DefaultMatter)
+			for _, e := range chain {
+				kinds = append(kinds, fmt.Sprintf("%s by %s", e.Kind, path.Base(e.Detail["by"].(string))))
+			}
+			if got, want := strings.Join(kinds, ", "), "hold_placed by first, hold_lift_proposed by first, hold_lifted by second"; got != want {
+				t.Errorf("recorded are %s, want %s", got, want)
+			}
+			if doc, _ := json.Marshal(chain); strings.Contains(string(doc), "h1:") {
+				t.Error("the chain holds the person's keyed hash")
 			}
 			if p, l := s.count(dsr.EventHoldPlaced), s.count(dsr.EventHoldLifted); p != c.recorded || l != c.recorded {
 				t.Errorf("%d placings and %d liftings recorded on the request, want %d each", p, l, c.recorded)

@@ -162,10 +162,10 @@ var methods = map[string]struct {
 		do: func(ctx context.Context, f *fixture) error {
 			return f.store.PlaceHold(ctx, ledger.Hold{Key: ledger.HoldOnRequest(f.request.ID), At: start})
 		},
-		calls: "PutItem",
+		calls: "UpdateItem UpdateItem GetItem PutItem",
 		once: func(ctx context.Context, f *fixture) (bool, error) {
-			h, err := f.store.Hold(ctx, ledger.HoldOnRequest(f.request.ID))
-			return h.At.Equal(start), err
+			h, err := f.store.Holds(ctx, ledger.HoldOnRequest(f.request.ID))
+			return len(h) == 1 && h[0].At.Equal(start), err
 		},
 	},
 	"PutToken": {

@@ -116,43 +116,6 @@ func (s *Store) Events(ctx context.Context, id dsr.RequestID, chain string) ([]d
 	return events, about(err, "reading chain %s of request %s", chain, id)
 }
 
-// PlaceHold implements ledger.Store.
-func (s *Store) PlaceHold(ctx context.Context, h ledger.Hold) error {
-	doc, err := encode(h)
-	if err != nil {
-		return about(err, "placing a hold")
-	}
-	err = s.put(ctx, &dynamodb.PutItemInput{
-		TableName: &s.tables.Holds, Item: item{"key": text(h.Key), "writer": text(mark()), "doc": doc},
-		ConditionExpression: aws.String("attribute_not_exists(#key)"), ExpressionAttributeNames: names("key"),
-	})
-	if _, failed := whom(err); failed {
-		err = ledger.ErrExists
-	}
-	return about(err, "placing a hold")
-}
-
-// LiftHold implements ledger.Store.
-func (s *Store) LiftHold(ctx context.Context, key string) error {
-	err := s.remove(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.tables.Holds, Key: item{"key": text(key)},
-		ConditionExpression: aws.String("attribute_exists(#key)"), ExpressionAttributeNames: names("key"),
-	})
-	if _, failed := whom(err); failed {
-		err = ledger.ErrNotFound
-	}
-	return about(err, "lifting a hold")
-}
-
-// Hold implements ledger.Store.
-func (s *Store) Hold(ctx context.Context, key string) (h ledger.Hold, err error) {
-	it, err := s.get(ctx, s.tables.Holds, item{"key": text(key)})
-	if err == nil {
-		err = decode(it, &h)
-	}
-	return h, about(err, "reading a hold")
-}
-
 // purposeAttr precedes the name of a suppressed purpose: each has an attribute
 // of its own, so that one write keeps the first instant of one and leaves the
 // others alone.

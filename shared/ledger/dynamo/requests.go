@@ -17,9 +17,6 @@ import (
 // dueForm has a fixed width, so that strings sort as instants do.
 const dueForm = "2006-01-02T15:04:05.000000000Z"
 
-// openKey is the one partition of the OPEN index.
-const openKey = "open"
-
 func requestKey(id dsr.RequestID) item { return item{"id": text(string(id))} }
 
 func subjectKey(id dsr.RequestID) item { return item{"pk": text("SUBJECT#" + string(id))} }
@@ -41,10 +38,9 @@ func requestItem(r ledger.Request) (item, error) {
 		"writer":  text(mark()),
 		"doc":     doc,
 	}
-	if r.Listed() {
-		it["open"] = text(openKey)
-		it["due_at"] = text(r.DueAt.UTC().Format(dueForm))
-	}
+	shelf, at := r.Shelf()
+	it["open"] = text(shelf)
+	it["due_at"] = text(at.UTC().Format(dueForm))
 	return it, nil
 }
 
@@ -126,27 +122,51 @@ const batch = 100
 // OpenRequests implements ledger.Store. The index is read as it stands, a
 // little late; what is handed out is read consistently.
 func (s *Store) OpenRequests(ctx context.Context, f func(ledger.Request) error) error {
-	pages := dynamodb.NewQueryPaginator(s.api, &dynamodb.QueryInput{
+	return about(s.shelf(ctx, ledger.ShelfOpen, time.Time{}, f), "listing open requests")
+}
+
+// ScheduledRequests implements ledger.Store.
+func (s *Store) ScheduledRequests(ctx context.Context, until time.Time, f func(ledger.Request) error) error {
+	return about(s.shelf(ctx, ledger.ShelfScheduled, until, f), "listing scheduled requests")
+}
+
+// EndedRequests implements ledger.Store.
+func (s *Store) EndedRequests(ctx context.Context, until time.Time, f func(ledger.Request) error) error {
+	return about(s.shelf(ctx, ledger.ShelfEnded, until, f), "listing ended requests")
+}
+
+// shelf walks one partition of the index; until is the zero time for all of it.
+func (s *Store) shelf(ctx context.Context, name string, until time.Time, f func(ledger.Request) error) error {
+	in := &dynamodb.QueryInput{
 		TableName: &s.tables.Requests, IndexName: aws.String(OpenIndex),
 		KeyConditionExpression:    aws.String("#open = :open"),
 		ProjectionExpression:      aws.String("#id"),
 		ExpressionAttributeNames:  names("open", "id"),
-		ExpressionAttributeValues: item{":open": text(openKey)},
+		ExpressionAttributeValues: item{":open": text(name)},
 		Limit:                     aws.Int32(batch),
-	})
+	}
+	if !until.IsZero() {
+		in.KeyConditionExpression = aws.String("#open = :open AND #due_at <= :until")
+		in.ExpressionAttributeNames["#due_at"] = "due_at"
+		in.ExpressionAttributeValues[":until"] = text(until.UTC().Format(dueForm))
+	}
+	pages := dynamodb.NewQueryPaginator(s.api, in)
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return fmt.Errorf("listing open requests: %w", err)
+			return err
 		}
 		requests, err := s.readAll(ctx, page.Items)
 		if err != nil {
-			return fmt.Errorf("listing open requests: %w", err)
+			return err
 		}
 		for _, it := range page.Items {
 			r, there := requests[dsr.RequestID(textOf(it, "id"))]
-			if !there || !r.Listed() {
-				continue // closed since the index was written
+			if !there {
+				continue
+			}
+			if on, at := r.Shelf(); on != name || !until.IsZero() && at.After(until) {
+				continue // moved since the index was written
 			}
 			if err := f(r); err != nil {
 				return err
@@ -154,6 +174,48 @@ func (s *Store) OpenRequests(ctx context.Context, f func(ledger.Request) error) 
 		}
 	}
 	return nil
+}
+
+// DeleteRecords implements ledger.Store. The request goes last and the visits,
+// which name the chains, before it: whatever cuts it, another call finds the rest.
+func (s *Store) DeleteRecords(ctx context.Context, id dsr.RequestID) error {
+	r, err := s.Request(ctx, id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = r.MayForget()
+	}
+	if err != nil {
+		return about(err, "deleting the records of request %s", id)
+	}
+	visits, err := s.Visits(ctx, id)
+	if err != nil {
+		return about(err, "deleting the records of request %s", id)
+	}
+	chains := map[string]bool{dsr.RequestChain: true}
+	for _, v := range visits {
+		chains[v.System] = true
+	}
+	for chain := range r.HeadMACs {
+		chains[chain] = true
+	}
+	for chain := range chains {
+		in := s.chainQuery(chainOf(dsr.Event{RequestID: id, Chain: chain}))
+		in.ProjectionExpression = aws.String("#chain, #seq")
+		in.ExpressionAttributeNames["#seq"] = "seq"
+		if err := s.query(ctx, in, func(it item) error {
+			return s.remove(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Events, Key: item{"chain": it["chain"], "seq": it["seq"]}})
+		}); err != nil {
+			return about(err, "deleting the records of request %s", id)
+		}
+	}
+	for _, v := range visits {
+		if err := s.remove(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Tasks, Key: visitKey(id, v.Task())}); err != nil {
+			return about(err, "deleting the records of request %s", id)
+		}
+	}
+	return about(s.remove(ctx, &dynamodb.DeleteItemInput{TableName: &s.tables.Requests, Key: requestKey(id)}), "deleting the records of request %s", id)
 }
 
 // readAll reads up to 100 requests consistently.

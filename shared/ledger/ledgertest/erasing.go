@@ -49,7 +49,7 @@ var erasingRules = map[string]func(*testing.T, ledger.Store){
 			"not verified": func(r *ledger.Request) { r.VerifiedAt = time.Time{} },
 			"restricted":   func(r *ledger.Request) { r.Restricted = true },
 		}
-		for _, status := range []dsr.Status{dsr.Verifying, dsr.NeedsAttention, dsr.Completed, dsr.Unverified, dsr.Withdrawn, dsr.Disowned, dsr.Merged, dsr.Denied} {
+		for _, status := range []dsr.Status{dsr.Scheduled, dsr.Verifying, dsr.NeedsAttention, dsr.Completed, dsr.Unverified, dsr.Withdrawn, dsr.Disowned, dsr.Merged, dsr.Denied} {
 			states[string(status)] = func(r *ledger.Request) { r.Status = status }
 		}
 		for name, state := range states {
@@ -85,7 +85,7 @@ var erasingRules = map[string]func(*testing.T, ledger.Store){
 			}
 			same(t, "the visit", visit(t, s, v), v)
 			same(t, "the request", request(t, s, r.ID), before)
-			must(t, s.LiftHold(t.Context(), key))
+			lift(t, s, key)
 		}
 		must(t, s.PlaceHold(t.Context(), ledger.Hold{Key: ledger.HoldOnSubject(newKey()), At: start}))
 		must(t, s.BeginErasing(t.Context(), v, holdKeys(r.ID, person, category), start))
@@ -100,7 +100,7 @@ var erasingRules = map[string]func(*testing.T, ledger.Store){
 		}
 		must(t, s.PlaceHold(t.Context(), ledger.Hold{Key: keys[79], At: start}))
 		wantErr(t, s.BeginErasing(t.Context(), v, keys, start), ledger.ErrHeld)
-		must(t, s.LiftHold(t.Context(), keys[79]))
+		lift(t, s, keys[79])
 		must(t, s.BeginErasing(t.Context(), v, keys, start))
 	},
 	"what is stale is told before what is held": func(t *testing.T, s ledger.Store) {
@@ -184,21 +184,5 @@ var erasingRules = map[string]func(*testing.T, ledger.Store){
 			equal(t, "the request is withdrawn", stored.Status == dsr.Withdrawn, !erasing)
 			equal(t, "the request says that erasing began", !stored.ErasingAt.IsZero(), erasing)
 		}
-	},
-	"a hold is placed once, read and lifted once": func(t *testing.T, s ledger.Store) {
-		h := ledger.Hold{Key: ledger.HoldOnCategory(newKey()), Reason: "litigation", By: "counsel", At: start}
-		_, err := s.Hold(t.Context(), h.Key)
-		wantErr(t, err, ledger.ErrNotFound)
-		wantErr(t, s.LiftHold(t.Context(), h.Key), ledger.ErrNotFound)
-		must(t, s.PlaceHold(t.Context(), h))
-		other := h
-		other.Reason = "another"
-		wantErr(t, s.PlaceHold(t.Context(), other), ledger.ErrExists)
-		stored, err := s.Hold(t.Context(), h.Key)
-		must(t, err)
-		same(t, "the hold", stored, h)
-		must(t, s.LiftHold(t.Context(), h.Key))
-		wantErr(t, s.LiftHold(t.Context(), h.Key), ledger.ErrNotFound)
-		must(t, s.PlaceHold(t.Context(), other))
 	},
 }

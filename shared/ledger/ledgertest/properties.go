@@ -172,7 +172,10 @@ func (m *visitModel) hold(rt *rapid.T) {
 }
 
 func (m *visitModel) lift(rt *rapid.T) {
-	err := m.s.LiftHold(m.t.Context(), m.key)
+	err := m.s.ProposeLift(m.t.Context(), m.key, ledger.DefaultMatter, ledger.Lift{By: "counsel"})
+	if err == nil {
+		err = m.s.LiftHold(m.t.Context(), m.key, ledger.DefaultMatter, "officer")
+	}
 	if m.held != (err == nil) || (!m.held && !errors.Is(err, ledger.ErrNotFound)) {
 		rt.Fatalf("lifting a hold while held is %v: got %v", m.held, err)
 	}

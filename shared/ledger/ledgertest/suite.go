@@ -31,6 +31,8 @@ func Run(t *testing.T, newStore func(t *testing.T) ledger.Store) {
 		{"requests", requestRules},
 		{"visits", visitRules},
 		{"erasing", erasingRules},
+		{"holds", holdRules},
+		{"shelves", shelfRules},
 		{"events", eventRules},
 		{"tokens", tokenRules},
 		{"identities", identityRules},

@@ -3,8 +3,10 @@ package memory
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -55,31 +57,77 @@ func (s *Store) Events(_ context.Context, id dsr.RequestID, chain string) ([]dsr
 
 // PlaceHold implements ledger.Store.
 func (s *Store) PlaceHold(_ context.Context, h ledger.Hold) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.holds.has(h.Key) {
-		return fmt.Errorf("placing a hold: %w", ledger.ErrExists)
-	}
-	return s.holds.put(h.Key, h)
+	return s.changeHolds("placing a hold", h.Key, func(all ledger.Held) (ledger.Held, error) { return all.Place(h) })
+}
+
+// ProposeLift implements ledger.Store.
+func (s *Store) ProposeLift(_ context.Context, key, matter string, l ledger.Lift) error {
+	return s.changeHolds("asking to lift a hold", key, func(all ledger.Held) (ledger.Held, error) { return all.Propose(matter, l) })
 }
 
 // LiftHold implements ledger.Store.
-func (s *Store) LiftHold(_ context.Context, key string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.holds.has(key) {
-		return fmt.Errorf("lifting a hold: %w", ledger.ErrNotFound)
-	}
-	delete(s.holds, key)
-	return nil
+func (s *Store) LiftHold(_ context.Context, key, matter, by string) error {
+	return s.changeHolds("lifting a hold", key, func(all ledger.Held) (ledger.Held, error) { return all.Confirm(matter, by) })
 }
 
-// Hold implements ledger.Store.
-func (s *Store) Hold(_ context.Context, key string) (ledger.Hold, error) {
+func (s *Store) changeHolds(doing, key string, f func(ledger.Held) (ledger.Held, error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h, err := s.holds.get(key)
-	return h, about(err, "reading a hold")
+	all, err := s.holds.get(key)
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = nil
+	}
+	if err == nil {
+		all, err = f(all)
+	}
+	if err != nil {
+		return about(err, doing)
+	}
+	for _, h := range all {
+		s.matters[h.Matter] = true
+	}
+	if len(all) == 0 {
+		delete(s.holds, key)
+		return nil
+	}
+	return s.holds.put(key, all)
+}
+
+// Holds implements ledger.Store.
+func (s *Store) Holds(_ context.Context, key string) ([]ledger.Hold, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := s.holds.get(key)
+	if errors.Is(err, ledger.ErrNotFound) {
+		err = nil
+	}
+	return all, about(err, "reading holds")
+}
+
+// MatterHolds implements ledger.Store.
+func (s *Store) MatterHolds(_ context.Context, matter string) ([]ledger.Hold, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []ledger.Hold
+	for _, key := range slices.Sorted(maps.Keys(s.holds)) {
+		all, err := s.holds.get(key)
+		if err != nil {
+			return nil, about(err, "reading the holds of a matter")
+		}
+		for _, h := range all {
+			if h.Matter == matter {
+				found = append(found, h)
+			}
+		}
+	}
+	return found, nil
+}
+
+// Matters implements ledger.Store.
+func (s *Store) Matters(context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.matters)), nil
 }
 
 // Suppress implements ledger.Store.

@@ -28,7 +28,8 @@ type Store struct {
 	claims       map[string]dsr.RequestID
 	visits       table[visitKey, dsr.Visit]
 	events       map[chainKey][][]byte
-	holds        table[string, ledger.Hold]
+	holds        table[string, ledger.Held]
+	matters      map[string]bool
 	tokens       table[string, ledger.Token]
 	hits         map[string]counter
 	suppressions map[string]map[dsr.Purpose]time.Time
@@ -59,7 +60,8 @@ func New() *Store {
 		claims:       map[string]dsr.RequestID{},
 		visits:       table[visitKey, dsr.Visit]{},
 		events:       map[chainKey][][]byte{},
-		holds:        table[string, ledger.Hold]{},
+		holds:        table[string, ledger.Held]{},
+		matters:      map[string]bool{},
 		tokens:       table[string, ledger.Token]{},
 		hits:         map[string]counter{},
 		suppressions: map[string]map[dsr.Purpose]time.Time{},
@@ -114,11 +116,26 @@ func (s *Store) SaveRequest(_ context.Context, r ledger.Request) error {
 
 // OpenRequests implements ledger.Store. f may call the store.
 func (s *Store) OpenRequests(_ context.Context, f func(ledger.Request) error) error {
-	open, err := s.openRequests()
+	return s.each(ledger.ShelfOpen, time.Time{}, f)
+}
+
+// ScheduledRequests implements ledger.Store. f may call the store.
+func (s *Store) ScheduledRequests(_ context.Context, until time.Time, f func(ledger.Request) error) error {
+	return s.each(ledger.ShelfScheduled, until, f)
+}
+
+// EndedRequests implements ledger.Store. f may call the store.
+func (s *Store) EndedRequests(_ context.Context, until time.Time, f func(ledger.Request) error) error {
+	return s.each(ledger.ShelfEnded, until, f)
+}
+
+// each walks a shelf; until is the zero time for all of it.
+func (s *Store) each(shelf string, until time.Time, f func(ledger.Request) error) error {
+	all, err := s.shelved(shelf, until)
 	if err != nil {
 		return err
 	}
-	for _, r := range open {
+	for _, r := range all {
 		if err := f(r); err != nil {
 			return err
 		}
@@ -126,23 +143,53 @@ func (s *Store) OpenRequests(_ context.Context, f func(ledger.Request) error) er
 	return nil
 }
 
-func (s *Store) openRequests() ([]ledger.Request, error) {
+func (s *Store) shelved(shelf string, until time.Time) ([]ledger.Request, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var open []ledger.Request
+	var all []ledger.Request
 	for id := range s.requests {
 		r, err := s.requests.get(id)
 		if err != nil {
 			return nil, err
 		}
-		if r.Listed() {
-			open = append(open, r)
+		if on, at := r.Shelf(); on == shelf && (until.IsZero() || !at.After(until)) {
+			all = append(all, r)
 		}
 	}
-	slices.SortFunc(open, func(a, b ledger.Request) int {
-		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.ID, b.ID))
+	slices.SortFunc(all, func(a, b ledger.Request) int {
+		_, x := a.Shelf()
+		_, y := b.Shelf()
+		return cmp.Or(x.Compare(y), cmp.Compare(a.ID, b.ID))
 	})
-	return open, nil
+	return all, nil
+}
+
+// DeleteRecords implements ledger.Store.
+func (s *Store) DeleteRecords(_ context.Context, id dsr.RequestID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := s.requests.get(id)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = r.MayForget()
+	}
+	if err != nil {
+		return about(err, "deleting the records of request %s", id)
+	}
+	for key := range s.events {
+		if key.request == id {
+			delete(s.events, key)
+		}
+	}
+	for key := range s.visits {
+		if key.request == id {
+			delete(s.visits, key)
+		}
+	}
+	delete(s.requests, id)
+	return nil
 }
 
 // Subject implements ledger.Store.
