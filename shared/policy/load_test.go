@@ -33,7 +33,7 @@ func TestLoaderNamesFileLineAndKey(t *testing.T) {
 		at             string // the line that is named, as it then reads
 		want           string // key, and words of the sentence
 	}{
-		"unknown key":                {"policy", "margin_days = 3", "margin_days = 3\nmargin = 3", "margin = 3", "promise.margin: unknown key"},
+		"unknown key":                {"policy", "margin_days = 3", "margin_days = 3\nmargin = 3", "margin = 3", "margin: unknown key"},
 		"unknown key in a system":    {"systems", `source = "you"`, "source = \"you\"\ncolour = 1", "colour = 1", "system.colour: unknown key"},
 		"unknown table":              {"policy", "[assignees]", "[people]\n[assignees]", "[people]", "people: unknown key"},
 		"wrong type":                 {"policy", "days = 30", `days = "30"`, `days = "30"`, "promise.days:"},
@@ -50,8 +50,8 @@ func TestLoaderNamesFileLineAndKey(t *testing.T) {
 		"a missing key":              {"policy", `post = "1 Street"` + "\n", "", "[contacts]", "contacts.post: is missing"},
 		"negative promise":           {"policy", "days = 30", "days = -1", "days = -1", "promise[0].days:"},
 		"a promise without rule":     {"policy", `rule = "ACME-30"`, `rule = ""`, `rule = ""`, "promise[0].rule:"},
-		"no margin":                  {"policy", "margin_days = 3", "margin_days = 0", "margin_days = 0", "promise.margin_days:"},
-		"a long quotation":           {"policy", "margin_days = 3", "margin_days = 3\ncites = [{ document = \"d\", phrase = \"1 2 3 4 5 6 7 8 9 10 11 12 13\" }]", `cites = [{ document = "d", phrase = "1 2 3 4 5 6 7 8 9 10 11 12 13" }]`, "promise[0].cites[0].phrase: has 13 words"},
+		"no margin":                  {"policy", "margin_days = 3", "margin_days = 0", "margin_days = 0", "margin_days:"},
+		"a long quotation":           {"policy", "days = 30", "days = 30\ncites = [{ document = \"d\", phrase = \"1 2 3 4 5 6 7 8 9 10 11 12 13\" }]", `cites = [{ document = "d", phrase = "1 2 3 4 5 6 7 8 9 10 11 12 13" }]`, "promise[0].cites[0].phrase: has 13 words"},
 		"an assignee's address":      {"policy", "privacy@acme.example\"\n[[", "nobody\"\n[[", `officer = "nobody"`, "assignees.officer:"},
 		"a role in capitals":         {"policy", "officer = \"privacy@acme.example\"\n[[", "Officer = \"privacy@acme.example\"\n[[", `Officer = "privacy@acme.example"`, "assignees.Officer:"},
 		"category without name":      {"policy", `name = "Your account"`, `name = ""`, `name = ""`, "category[0].name:"},
