@@ -7,9 +7,14 @@ package connector
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
@@ -27,11 +32,16 @@ type Connector interface {
 	// Erase removes or anonymises what the footprint names. The same Task.Key
 	// twice has its effect once. What stays is reported as kept.
 	Erase(ctx context.Context, t Task) (Receipt, error)
-	// Rectify sets the named fields and touches no other.
+	// Rectify sets the named fields and touches no other. A field that it cannot
+	// set is Unsupported, before anything is changed. The receipt's references are
+	// t.Print of what the fields said before and say after.
 	Rectify(ctx context.Context, t Task, changes []dsr.Change) (Receipt, error)
-	// Suppress stops a purpose in a way that survives erasure.
+	// Suppress stops a purpose in a way that survives erasure. The receipt has an
+	// outcome for each category that is not used for the purpose any more; a
+	// purpose that the system does not know is Unsupported.
 	Suppress(ctx context.Context, t Task, p dsr.Purpose) (Receipt, error)
-	// ReadBack looks again, by the find step and not by what the receipt says.
+	// ReadBack looks again, by the find step and not by what the receipt says;
+	// with t.Changes it also counts the records in which a field reads otherwise.
 	ReadBack(ctx context.Context, t Task, r Receipt) (Evidence, error)
 }
 
@@ -39,6 +49,9 @@ type Connector interface {
 type Task struct {
 	Key        string         // idempotency key: the same for every attempt of one (request, system, op)
 	Identities []dsr.Identity // those that may be used here, proved first
+	Categories []string       // what is exported, changed, erased and counted by it; empty for all that the system holds. Locate looks for all
+	Changes    []dsr.Change   // read back after a correction: what the fields must say
+	Pepper     []byte         // keys Print; it dies with the request's key
 	Footprint  Footprint      // what Locate found; empty for Locate itself
 	Job        string         // set when an earlier call answered Pending: look at that job, start nothing
 	Cursor     string         // set when an earlier call was cut: go on from here
@@ -54,6 +67,21 @@ func (t Task) Save(ctx context.Context, cursor string) error {
 		return nil
 	}
 	return t.Progress.Save(ctx, cursor)
+}
+
+// Wants reports whether the task is for a data category.
+func (t Task) Wants(category string) bool {
+	return len(t.Categories) == 0 || slices.Contains(t.Categories, category)
+}
+
+// Print is a keyed hash of values: the evidence that something changed, which
+// tells nobody what. Without the pepper nobody can try values out.
+func (t Task) Print(values ...string) string {
+	h := hmac.New(sha256.New, t.Pepper)
+	for _, v := range values {
+		fmt.Fprintf(h, "%d:%s", len(v), v)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // Emails returns the values of the mail identities.
@@ -119,6 +147,7 @@ type Receipt struct {
 type Evidence struct {
 	Remaining map[string]int `json:"remaining,omitempty"` // data category → records of the person still there and not kept
 	Kept      map[string]int `json:"kept,omitempty"`      // data category → records still there under a rule of `keeps`
+	Unchanged map[string]int `json:"unchanged,omitempty"` // data category → records in which a field of Task.Changes reads otherwise
 	Refs      []string       `json:"refs,omitempty"`
 }
 

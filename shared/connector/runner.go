@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -48,7 +47,9 @@ type Errand struct {
 	HoldKeys   []string                      // checked in the write that allows the first destructive call
 	Box        Box                           // the request's
 	Parts      func(next int) Parts          // opens the export from a part number on
+	Whole      []string                      // all categories the pack says the system holds: a visit of fewer touches those alone
 	Changes    []dsr.Change                  // for rectify
+	Unproved   bool                          // the request asks only for what can be undone and needs no proof: the address somebody gave finds the record
 	Decide     func(dsr.Outcome) dsr.Outcome // the pack: may turn kept into retained
 }
 
@@ -78,6 +79,8 @@ const (
 	CauseInvalid       = "invalid"        // the vendor refused, or the configuration is wrong
 	CauseUnknownEffect = "unknown_effect" // a call may have had its effect, and must not be sent twice
 	CauseStillThere    = "still_there"    // the read-back finds what was reported erased
+	CauseNotChanged    = "not_changed"    // a field still reads otherwise, or no record has it
+	CauseNotMarked     = "not_marked"     // the system holds data that nothing there marks as not to be used
 	CauseCandidate     = "candidate"      // a record may be the person's: an address that differs in case alone
 	CauseNotLocated    = "not_located"    // the gather visit could not look, so nothing may be called not held
 	CauseFault         = "fault"          // our own code or the platform failed
@@ -110,6 +113,7 @@ type private struct {
 	Cursors map[dsr.Op]string `json:"cursors,omitempty"`
 	Jobs    map[dsr.Op]string `json:"jobs,omitempty"`
 	Part    int               `json:"part,omitempty"`
+	Pepper  []byte            `json:"pepper,omitempty"`
 }
 
 // visit is one call of Visit.
@@ -131,6 +135,9 @@ func (r *Runner) Visit(ctx context.Context, e Errand) (Answer, error) {
 	}
 	if err := w.unseal(); err != nil {
 		return Answer{}, err
+	}
+	if len(w.secret.Pepper) == 0 {
+		w.secret.Pepper = pepper()
 	}
 	if w.v.Phase == dsr.Act && len(w.secret.Found.Records) == 0 {
 		w.secret.Found = e.Found
@@ -165,11 +172,11 @@ func (r *Runner) Visit(ctx context.Context, e Errand) (Answer, error) {
 		return Answer{Status: Person, Cause: CauseCandidate, Found: w.secret.Found}, nil
 	}
 	w.v.Outcomes = w.outcomes()
-	if n := len(failed(w.v.Outcomes)); n > 0 {
+	if bad := failed(w.v.Outcomes); len(bad) > 0 {
 		if err := w.save(ctx); err != nil {
 			return Answer{}, err
 		}
-		return Answer{Status: Person, Cause: CauseStillThere, Found: w.secret.Found}, nil
+		return Answer{Status: Person, Cause: bad[0].Reason, Found: w.secret.Found}, nil
 	}
 	if err := w.settle(ctx); err != nil {
 		return Answer{}, err
@@ -179,7 +186,7 @@ func (r *Runner) Visit(ctx context.Context, e Errand) (Answer, error) {
 
 // do runs one op and turns what it returns into a checkpoint and an answer.
 func (w *visit) do(ctx context.Context, op dsr.Op) (Answer, error) {
-	if !w.Descriptor.Can(op) {
+	if !w.Descriptor.Can(op) && op != dsr.Suppress { // without a mark the other ops go on
 		return w.stop(ctx, op, Answer{Status: Person, Cause: CauseUnsupported}, nil)
 	}
 	if op == dsr.Erase || op == dsr.Rectify {
@@ -188,15 +195,7 @@ func (w *visit) do(ctx context.Context, op dsr.Op) (Answer, error) {
 			return answer, err
 		}
 	}
-	t := Task{
-		Key:        string(w.v.RequestID) + "/" + w.v.System + "/" + string(op),
-		Identities: acting(w.Identities),
-		Footprint:  w.secret.Found,
-		Job:        w.secret.Jobs[op],
-		Cursor:     w.secret.Cursors[op],
-		Progress:   saver{w: w, op: op},
-	}
-	receipt, err := w.call(ctx, op, t)
+	receipt, err := w.call(ctx, op, w.task(op))
 	if err != nil {
 		return w.failed(ctx, op, err)
 	}
@@ -215,6 +214,46 @@ func (w *visit) do(ctx context.Context, op dsr.Op) (Answer, error) {
 	return Answer{Status: Done}, nil
 }
 
+// task is the op for the connector.
+func (w *visit) task(op dsr.Op) Task {
+	return Task{
+		Key:        string(w.v.RequestID) + "/" + w.v.System + "/" + string(op),
+		Identities: w.acting(),
+		Categories: w.only(op),
+		Pepper:     w.secret.Pepper,
+		Footprint:  w.secret.Found,
+		Job:        w.secret.Jobs[op],
+		Cursor:     w.secret.Cursors[op],
+		Progress:   saver{w: w, op: op},
+	}
+}
+
+// only are the categories of an op that is for fewer than the system holds; nil
+// for all. Locating is for all: one record is the way to another.
+func (w *visit) only(op dsr.Op) []string {
+	mine := w.v.For(op)
+	if op == dsr.ReadBack {
+		mine = w.reaches(dsr.Erase, dsr.Rectify)
+	}
+	if op == dsr.Locate || !slices.ContainsFunc(w.Whole, func(c string) bool { return !slices.Contains(mine, c) }) {
+		return nil
+	}
+	return mine
+}
+
+// reaches are the categories of those of the ops that the visit has.
+func (w *visit) reaches(ops ...dsr.Op) []string {
+	var all []string
+	for _, c := range w.v.Categories {
+		if slices.ContainsFunc(ops, func(op dsr.Op) bool { return w.has(op) && slices.Contains(w.v.For(op), c) }) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func (w *visit) has(op dsr.Op) bool { return slices.Contains(w.v.Ops, op) }
+
 // call makes the one call of the connector that op stands for.
 func (w *visit) call(ctx context.Context, op dsr.Op, t Task) (Receipt, error) {
 	switch op {
@@ -227,51 +266,11 @@ func (w *visit) call(ctx context.Context, op dsr.Op, t Task) (Receipt, error) {
 	case dsr.Rectify:
 		return w.Connector.Rectify(ctx, t, w.Changes)
 	case dsr.Suppress:
-		return w.Connector.Suppress(ctx, t, dsr.AllUse)
+		return w.suppress(ctx, t)
 	case dsr.ReadBack:
 		return w.readBack(ctx, t)
 	}
 	return Receipt{}, &Error{Kind: Invalid, Op: op, Err: errors.New("the plan names an operation that does not exist")}
-}
-
-// locate keeps the footprint. Records reached only by an identifier that a
-// vendor vouches for are a person's candidates: counted, never exported or
-// erased.
-func (w *visit) locate(ctx context.Context, t Task) error {
-	found, err := w.Connector.Locate(ctx, t)
-	if err != nil {
-		return err
-	}
-	if weak := vouched(w.Identities); len(weak) > 0 {
-		t.Identities = weak
-		more, err := w.Connector.Locate(ctx, t)
-		if err != nil {
-			return err
-		}
-		for _, rec := range more.Records {
-			if !slices.Contains(found.Records, rec) {
-				found.Candidates++
-			}
-		}
-	}
-	w.secret.Found = found
-	return nil
-}
-
-func (w *visit) export(ctx context.Context, t Task) (Receipt, error) {
-	parts := w.Parts(w.secret.Part)
-	progress := saver{w: w, op: dsr.Export, parts: parts}
-	t.Progress = progress
-	receipt, err := w.Connector.Export(ctx, t, parts)
-	if err != nil {
-		parts.Abort()
-		return Receipt{}, err
-	}
-	if err := parts.Seal(ctx); err != nil {
-		return Receipt{}, &Error{Kind: Unavailable, Op: dsr.Export, Err: fmt.Errorf("sealing the export: %w", err)}
-	}
-	w.secret.Part = parts.Next()
-	return receipt, nil
 }
 
 // allow decides what a destructive op may do now. An op that was started before
@@ -312,10 +311,8 @@ func (w *visit) allow(ctx context.Context, op dsr.Op) (answer Answer, ready bool
 // when nothing is left to send, and sends a person where the vendor's call must
 // not be repeated.
 func (w *visit) lookFirst(ctx context.Context, op dsr.Op) (answer Answer, settled bool, err error) {
-	t := Task{
-		Key:        string(w.v.RequestID) + "/" + w.v.System + "/" + string(dsr.ReadBack),
-		Identities: acting(w.Identities), Footprint: w.secret.Found, Progress: saver{w: w, op: dsr.ReadBack},
-	}
+	t := w.task(dsr.ReadBack)
+	t.Job, t.Cursor = "", ""
 	seen, err := w.Connector.ReadBack(ctx, t, Receipt{})
 	if err != nil {
 		answer, err := w.failed(ctx, op, err)
@@ -324,7 +321,7 @@ func (w *visit) lookFirst(ctx context.Context, op dsr.Op) (answer Answer, settle
 	if op == dsr.Erase && seen.Gone() {
 		step := w.v.Steps[op]
 		step.Done, step.Unknown = true, false
-		step.Outcomes, step.Refs = confirmed(w.secret.Found, seen), seen.Refs
+		step.Outcomes, step.Refs = w.confirmed(seen), seen.Refs
 		w.v.Steps[op] = step
 		if err := w.append(ctx, dsr.EventOpDone, op, counts(step.Outcomes)); err != nil {
 			return Answer{}, false, err
@@ -336,32 +333,6 @@ func (w *visit) lookFirst(ctx context.Context, op dsr.Op) (answer Answer, settle
 		return answer, false, err
 	}
 	return Answer{Status: Done}, false, nil
-}
-
-// readBack compares what the erase step reported with what is there.
-func (w *visit) readBack(ctx context.Context, t Task) (Receipt, error) {
-	erase := w.v.Steps[dsr.Erase]
-	seen, err := w.Connector.ReadBack(ctx, t, Receipt{Outcomes: erase.Outcomes, Refs: erase.Refs})
-	if err != nil {
-		return Receipt{}, err
-	}
-	var found []dsr.Outcome
-	for _, category := range slices.Sorted(maps.Keys(seen.Remaining)) {
-		n := seen.Remaining[category]
-		if n > 0 && !pending(erase.Outcomes, category) {
-			found = append(found, dsr.Outcome{Category: category, Kind: dsr.Failed, Count: n, Reason: CauseStillThere})
-		}
-	}
-	for _, category := range slices.Sorted(maps.Keys(seen.Kept)) {
-		n := seen.Kept[category]
-		if n > 0 && !slices.ContainsFunc(erase.Outcomes, func(o dsr.Outcome) bool { return o.Category == category && o.Kind == dsr.Kept }) {
-			found = append(found, dsr.Outcome{Category: category, Kind: dsr.Failed, Count: n, Reason: CauseStillThere})
-		}
-	}
-	if len(found) > 0 && w.v.Steps[dsr.ReadBack].Attempts < quick {
-		return Receipt{}, &Error{Kind: Pending, Op: dsr.ReadBack, RetryAfter: 5 * time.Second, Job: "read_back", Err: errors.New("what was erased is still visible")}
-	}
-	return Receipt{Outcomes: found, Refs: seen.Refs}, nil
 }
 
 // failed turns a connector's error into the machine's next step.

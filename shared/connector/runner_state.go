@@ -2,10 +2,12 @@ package connector
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -105,10 +107,23 @@ func FoundIn(v dsr.Visit, box Box) (Footprint, error) {
 	return w.secret.Found, nil
 }
 
-// acting returns the identities that may export and erase.
-func acting(all []dsr.Identity) []dsr.Identity {
+// pepper is a fresh key for Task.Print.
+func pepper() []byte {
+	key := make([]byte, 32)
+	cryptorand.Read(key) // it never fails
+	return key
+}
+
+// acting returns the identities that may export and erase. Where the request
+// asks only for what can be undone, the address somebody gave stands for a
+// proved one: nobody may ask for more, and nothing is shown or changed.
+func (w *visit) acting() []dsr.Identity {
+	undoable := w.Unproved && !slices.ContainsFunc(w.v.Ops, func(op dsr.Op) bool { return op != dsr.Locate && op != dsr.Suppress })
 	var may []dsr.Identity
-	for _, i := range all {
+	for _, i := range w.Identities {
+		if i.Origin == dsr.SelfAsserted && undoable {
+			i.Origin = dsr.Proved
+		}
 		if i.MayAct() {
 			may = append(may, i)
 		}

@@ -31,26 +31,27 @@ type Step struct {
 // Visit is one system in one phase of a request: the unit that is leased,
 // checkpointed and settled. Its key in the ledger is (RequestID, System, Phase).
 type Visit struct {
-	RequestID  RequestID   `json:"request_id"`
-	System     string      `json:"system"`
-	Phase      Phase       `json:"phase"`
-	Wave       int         `json:"wave"`
-	Ops        []Op        `json:"ops"`                 // in the order they run
-	Categories []string    `json:"categories"`          // the data categories the pack says the system holds
-	Manual     bool        `json:"manual"`              // a person's task from the start
-	Rights     []Right     `json:"rights,omitempty"`    // what the visit serves
-	Purposes   []Purpose   `json:"purposes,omitempty"`  // what its Suppress stops; empty for AllUse
-	Recipient  string      `json:"recipient,omitempty"` // id of the recipient who is told; System is RecipientSystem of it
-	NotBefore  time.Time   `json:"not_before,omitzero"` // nothing is acted upon before this
-	Status     VisitStatus `json:"status"`
-	Run        int         `json:"run"`   // the run that last held the lease
-	Fence      int64       `json:"fence"` // raised by every lease; a write with an older fence fails
-	LeaseUntil time.Time   `json:"lease_until,omitzero"`
-	Steps      map[Op]Step `json:"steps,omitempty"`
-	Sealed     []byte      `json:"sealed,omitempty"` // ciphertext: footprint, cursors, vendor jobs
-	Outcomes   []Outcome   `json:"outcomes,omitempty"`
-	SettledAt  time.Time   `json:"settled_at,omitzero"`
-	Person     *PersonTask `json:"person,omitempty"` // set while, and after, a person has it
+	RequestID  RequestID       `json:"request_id"`
+	System     string          `json:"system"`
+	Phase      Phase           `json:"phase"`
+	Wave       int             `json:"wave"`
+	Ops        []Op            `json:"ops"`                 // in the order they run
+	Categories []string        `json:"categories"`          // the data categories the pack says the system holds
+	Manual     bool            `json:"manual"`              // a person's task from the start
+	Rights     []Right         `json:"rights,omitempty"`    // what the visit serves
+	Purposes   []Purpose       `json:"purposes,omitempty"`  // what its Suppress stops; empty for AllUse
+	Recipient  string          `json:"recipient,omitempty"` // id of the recipient who is told; System is RecipientSystem of it
+	NotBefore  time.Time       `json:"not_before,omitzero"` // nothing is acted upon before this
+	Only       map[Op][]string `json:"only,omitempty"`      // op → its categories, where they are fewer than Categories: one visit may stop one kind of data and erase another
+	Status     VisitStatus     `json:"status"`
+	Run        int             `json:"run"`   // the run that last held the lease
+	Fence      int64           `json:"fence"` // raised by every lease; a write with an older fence fails
+	LeaseUntil time.Time       `json:"lease_until,omitzero"`
+	Steps      map[Op]Step     `json:"steps,omitempty"`
+	Sealed     []byte          `json:"sealed,omitempty"` // ciphertext: footprint, cursors, vendor jobs
+	Outcomes   []Outcome       `json:"outcomes,omitempty"`
+	SettledAt  time.Time       `json:"settled_at,omitzero"`
+	Person     *PersonTask     `json:"person,omitempty"` // set while, and after, a person has it
 }
 
 // PersonTask is the part of a visit that a person must do.
@@ -66,6 +67,7 @@ type PersonTask struct {
 	Answer      string    `json:"answer,omitempty"`      // nothing_held, done, cannot, uploaded, again
 	AnsweredAt  time.Time `json:"answered_at,omitzero"`
 	Files       int       `json:"files,omitempty"`
+	Reason      string    `json:"reason,omitempty"` // cannot, of a recipient: gone, no_contact, disproportionate
 }
 
 // Officer is the system of the visit in which the privacy officer reads what a
@@ -90,6 +92,14 @@ func (v Visit) OpenOutcomes() []Outcome {
 		}
 	}
 	return open
+}
+
+// For returns the categories that an op of the visit is for.
+func (v Visit) For(op Op) []string {
+	if only, ok := v.Only[op]; ok {
+		return only
+	}
+	return v.Categories
 }
 
 // Erases reports whether the visit has a destructive op.
