@@ -42,11 +42,14 @@ var rooms = []room{
 		"shared/dsr", "shared/policy", "shared/connector", "shared/connector/export", "shared/connectors", "shared/ledger/...", "shared/platform/...", "shared/flow/fanout",
 	}},
 
+	// What is written to people: words of law and pack, as letters.
+	{path: "shared/notice", may: []string{"shared/dsr", "shared/policy", "shared/platform/mail"}, never: append([]string{"net/http"}, aws...), pure: true},
+
 	// A stage knows the records of the ledger, never a store; the pages' and the
 	// mails' words, never a Lambda or an SDK; and no other stage.
 	{path: "shared/flow", pure: true, never: aws},
 	{path: "shared/flow/*", may: []string{
-		"shared/dsr", "shared/policy", "shared/connector", "shared/connector/export", "shared/ledger", "shared/ledger/dossier", "shared/ledger/passcode", "shared/platform/web", "shared/platform/mail",
+		"shared/dsr", "shared/policy", "shared/connector", "shared/connector/export", "shared/ledger", "shared/ledger/dossier", "shared/ledger/passcode", "shared/platform/web", "shared/platform/mail", "shared/notice",
 	}, never: aws, pure: true},
 	{path: "shared/flow/bundle/archive/archivebench", may: []string{"shared/flow/bundle/archive", "shared/connector/export/..."}, never: aws},
 
@@ -65,7 +68,7 @@ var rooms = []room{
 // kits are for tests: no function of the deployment may reach one.
 var kits = []string{
 	"shared/dsr/dsrtest", "shared/connector/connectortest/...", "shared/connector/export/exporttest", "shared/connectors/stripe/stripefake",
-	"shared/ledger/ledgertest", "shared/ledger/memory", "shared/ledger/dynamo/dynamotest", "shared/platform/pgtest", "shared/platform/child",
+	"shared/ledger/ledgertest", "shared/ledger/memory", "shared/ledger/dynamo/dynamotest", "shared/platform/pgtest", "shared/platform/child", "shared/notice/readable",
 }
 
 // vague are names that say nothing of what is inside.
