@@ -6,14 +6,11 @@ package intake
 import (
 	"context"
 	"embed"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
@@ -60,12 +57,6 @@ const (
 // ProofPeriod is how long a person may take to prove a request.
 const ProofPeriod = 7 * 24 * time.Hour
 
-// The longest free texts that are taken.
-const (
-	maxName    = 200
-	maxMessage = 4000
-)
-
 //go:embed pages/*.html
 var pages embed.FS
 
@@ -73,180 +64,145 @@ var pages embed.FS
 type Stage struct {
 	Deps
 	pages     *web.Templates
+	groups    []Group
 	countries []Country
+	states    []Country
+	plans     []string
 }
 
 // New makes the stage.
 func New(d Deps) *Stage {
 	t := web.Parse(pages, "pages/*.html").With(web.Site{Company: d.Company.Name, Contact: d.Company.Contacts.Mail})
-	return &Stage{Deps: d, pages: t, countries: Countries()}
+	s := &Stage{Deps: d, pages: t, groups: offer(d.Company), countries: Countries(), states: States()}
+	for _, r := range d.Company.Roles {
+		for _, p := range r.Plans {
+			if !slices.Contains(s.plans, p) {
+				s.plans = append(s.plans, p)
+			}
+		}
+	}
+	return s
 }
 
-// Fields of the form that may have several values.
-var Many = []string{"rights"}
+// Many are the fields of the form that may have several values.
+var Many = []string{"rights", "ask"}
 
-// entry is what the form page shows again when something must be mended.
-type entry struct {
-	Email, Name, Country, Message string
-	Rights                        []string
-	Countries                     []Country
-	MaxMessage                    int
+// sheet is the form as the page shows it.
+type sheet struct {
+	entry
+	Groups     []Group
+	Countries  []Country
+	States     []Country
+	Plans      []Option
+	Requesters []Option
+	Questions  []Question
+	MaxMessage int
+	Signal     bool   // the browser sends the opt-out signal
+	Today      string // no later day can be asked about
 }
 
-// Has reports whether a right is ticked.
-func (e entry) Has(right string) bool { return slices.Contains(e.Rights, right) }
+// Question is what the company must know before it acts.
+type Question struct {
+	ID, Text string
+	Answers  []Option
+}
+
+// Box is one choice and whether it is ticked.
+type Box struct {
+	Choice
+	On bool
+}
+
+// Tick is a choice as the page shows it again.
+func (s sheet) Tick(k Choice) Box { return Box{k, s.Has(k.Right)} }
+
+// Option is one line of a list.
+type Option struct{ Value, Text string }
 
 // Handle shows the form (GET) or takes it (POST).
 func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error) {
+	e := read(r.Form)
 	if r.Method != http.MethodPost {
-		return s.form(http.StatusOK, entry{}, nil), nil
+		return s.form(http.StatusOK, e, r.OptOut, nil), nil
 	}
-	e := entry{
-		Email: strings.TrimSpace(r.Form.Get("email")), Name: strings.TrimSpace(r.Form.Get("name")),
-		Country: strings.TrimSpace(r.Form.Get("country")), Message: strings.TrimSpace(r.Form.Get("message")),
-		Rights: r.Form["rights"],
-	}
-	rights, other, problems := s.check(e)
+	now := s.Now().UTC()
+	w, problems := s.understand(e, now)
 	if len(problems) > 0 {
-		return s.form(http.StatusBadRequest, e, problems), nil
+		return s.form(http.StatusBadRequest, e, r.OptOut, problems), nil
 	}
-	address, _ := dsr.ParseAddress(e.Email) // checked above
-	code, due, err := s.record(ctx, e, address.String(), rights, other, r.Source)
+	signal := r.OptOut && s.signalled(w, now)
+	if signal && !slices.Contains(w.rights, dsr.OptOutOfSale) {
+		w.rights = append(w.rights, dsr.OptOutOfSale)
+		slices.Sort(w.rights)
+	}
+	done, err := s.record(ctx, w, r.Source, signal)
 	if err != nil {
 		return web.Response{}, err
 	}
-	return s.pages.Page(http.StatusOK, "received", web.View{
-		Title: "We have your request",
-		Lead:  "We have your request; it starts when you confirm it with the code below and the link we are mailing you.",
-		Data:  map[string]any{"Code": code, "Due": due, "Days": int(ProofPeriod.Hours() / 24)},
-	}), nil
+	return s.received(w, done, signal), nil
 }
 
-func (s *Stage) form(status int, e entry, problems []web.Problem) web.Response {
-	e.Countries, e.MaxMessage = s.countries, maxMessage
+// received is the answer page: the same for everybody, known or not.
+func (s *Stage) received(w wish, done receipt, signal bool) web.Response {
+	lead := "We have your request; it starts when you confirm it with the code below and the link we are mailing you."
+	switch {
+	case w.by == dsr.Agent:
+		lead = "We have your request; it starts when the person you ask for confirms it with the code below and the link we are mailing them."
+	case done.lost:
+		lead = "We have your request; a person of our team writes to the other address that you gave us."
+	case done.code == "":
+		lead = "We have your request and carry it out; you need not confirm anything."
+	}
+	var free []string
+	for _, r := range done.free {
+		free = append(free, s.name(r))
+	}
+	return s.pages.Page(http.StatusOK, "received", web.View{
+		Title: "We have your request", Lead: lead,
+		Data: map[string]any{
+			"Code": done.code, "Due": done.due, "Days": int(ProofPeriod.Hours() / 24), "Agent": w.by == dsr.Agent, "Lost": done.lost,
+			"Free": free, "End": done.end, "Signal": signal,
+		},
+	})
+}
+
+func (s *Stage) form(status int, e entry, signal bool, problems []web.Problem) web.Response {
+	page := sheet{
+		entry: e, Groups: s.groups, Countries: s.countries, States: s.states, MaxMessage: maxMessage, Signal: signal,
+		Today: s.Now().UTC().Format(time.DateOnly),
+	}
+	for _, p := range s.plans {
+		page.Plans = append(page.Plans, Option{p, human(p)})
+	}
+	for _, a := range s.Company.Asks {
+		q := Question{ID: a.ID, Text: a.Question}
+		for _, c := range a.Choices {
+			q.Answers = append(q.Answers, Option{a.Answer + "=" + c, human(c)})
+		}
+		page.Questions = append(page.Questions, q)
+	}
+	for _, r := range requesters {
+		page.Requesters = append(page.Requesters, Option{string(r), standing[r]})
+	}
 	return s.pages.Page(status, "form", web.View{
 		Title:    "Your data at " + s.Company.Name,
-		Lead:     "Ask here for a copy of your data, or to have it erased.",
-		Problems: problems, Data: e,
+		Lead:     "Ask here for a copy of your data, or to have it corrected, erased or no longer used.",
+		Problems: problems, Data: page,
 	})
 }
 
-// check reads the fields; each problem names its field.
-func (s *Stage) check(e entry) (rights []dsr.Right, other bool, problems []web.Problem) {
-	add := func(field, text string) { problems = append(problems, web.Problem{Field: field, Text: text}) }
-	switch address, err := dsr.ParseAddress(e.Email); {
-	case err != nil:
-		add("email", "Enter your mail address, for example name@example.org.")
-	case !mailable(address):
-		add("email", "We cannot send mail to this address; enter one with plain letters before the @, or write to us.")
-	}
-	for _, v := range e.Rights {
-		if v == "other" {
-			other = true
-			continue
-		}
-		right, err := dsr.ParseRight(v)
-		if err != nil {
-			add("rights", "Choose from the list what you ask for.")
-			break
-		}
-		if !slices.Contains(rights, right) {
-			rights = append(rights, right)
-		}
-	}
-	if len(e.Rights) == 0 {
-		add("rights", "Choose what you ask for.")
-	}
-	if other && e.Message == "" {
-		add("message", "Tell us in your own words what you ask for.")
-	}
-	if utf8.RuneCountInString(e.Name) > maxName {
-		add("name", fmt.Sprintf("Shorten the name to %d characters.", maxName))
-	}
-	if utf8.RuneCountInString(e.Message) > maxMessage {
-		add("message", fmt.Sprintf("Shorten the message to %d characters.", maxMessage))
-	}
-	if e.Country != "" && !slices.ContainsFunc(s.countries, func(c Country) bool { return c.Code == e.Country }) {
-		add("country", "Choose a country from the list, or \"Other or not sure\".")
-	}
-	slices.Sort(rights)
-	return rights, other, problems
+// standing says who asks, as the form does.
+var standing = map[dsr.Requester]string{
+	dsr.Agent: "I am their agent, with their signed permission", dsr.Attorney: "I have a power of attorney", dsr.Parent: "I am a parent or guardian",
+	dsr.School: "I write for a school, about a pupil", dsr.Successor: "The person has died, and I may act for them",
+	dsr.Reporter: "I report data of a child that is not mine", dsr.Unmailable: "It is me, but I no longer have this mail address",
 }
 
-// mailable reports whether the mail service can send to the address: its part
-// before the @ is ASCII, and it is no longer than an address may be once its
-// domain is written in ASCII.
-func mailable(a dsr.Address) bool {
-	_, err := dsr.ParseAddress(a.String())
-	return err == nil && !strings.ContainsFunc(a.Local, func(r rune) bool { return r > unicode.MaxASCII })
-}
-
-// record writes the request and starts its machine. A machine that does not
-// start is no failure for the person: the request is in the ledger, and the
-// sweep starts what has no execution.
-func (s *Stage) record(ctx context.Context, e entry, address string, rights []dsr.Right, other bool, source string) (code string, due time.Time, err error) {
-	now := s.Now().UTC()
-	id := ledger.NewRequestID()
-	clock := []dsr.ClockEvent{{Kind: dsr.Received, At: now}}
-	deadline, err := s.Company.Due(rights, clock, dsr.Place(e.Country))
-	if err != nil {
-		return "", time.Time{}, err
+// human is a closed word as a person reads it.
+func human(word string) string {
+	text := strings.NewReplacer("_", " ", "-", " ").Replace(word)
+	if text == "" {
+		return ""
 	}
-	code = ledger.NewCode()
-	codeHash, err := s.Hasher.Hash(ctx, "code", string(id)+code)
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("hashing the code: %w", err)
-	}
-	after, err := s.mailAfter(ctx, address, source, now)
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	sealed, err := dossier.Seal(ctx, s.Keys, id, dsr.Subject{
-		Name: e.Name, Message: e.Message, Language: "en",
-		Identities: []dsr.Identity{{Kind: dsr.Email, Value: address, Origin: dsr.SelfAsserted}},
-	})
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	request := ledger.Request{
-		ID: id, Company: s.Company.ID, Channel: "form", Status: dsr.Verifying, Rights: rights, Words: other || e.Message != "",
-		Country: e.Country, Language: "en", Clock: clock, DueAt: deadline.DueAt,
-		Run: 1, ProofDue: now.Add(ProofPeriod), CodeHash: codeHash, MailAfter: after,
-	}
-	first := dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventReceived, At: now, Run: 1,
-		Detail: map[string]any{"channel": "form", "rights": len(rights), "queued": !after.IsZero()}}
-	if err := s.Ledger.CreateRequest(ctx, request, sealed, first); err != nil {
-		return "", time.Time{}, fmt.Errorf("recording request %s: %w", id, err)
-	}
-	if err := s.Machine.StartRun(ctx, id, 1, false); err != nil {
-		s.Log.Warn("starting the machine: the sweep will do it", "request_id", string(id), "error", err.Error())
-	}
-	return code, deadline.DueAt, nil
-}
-
-// mailAfter counts the form against the caps. It never refuses one.
-func (s *Stage) mailAfter(ctx context.Context, address, source string, now time.Time) (time.Time, error) {
-	mailbox, err := s.Hasher.Hash(ctx, "mailbox", strings.ToLower(address))
-	if err != nil {
-		return time.Time{}, fmt.Errorf("hashing the address: %w", err)
-	}
-	caller, err := s.Hasher.Hash(ctx, "source", source)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("hashing the caller: %w", err)
-	}
-	byCaller, err := s.Ledger.Hit(ctx, "source#"+caller, 24*time.Hour, formsPerSourceAndDay, now)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("counting the caller's forms: %w", err)
-	}
-	byAddress, err := s.Ledger.Hit(ctx, "mailbox#"+mailbox, time.Hour, mailsPerAddressAndHour, now)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("counting the address's mails: %w", err)
-	}
-	switch {
-	case !byCaller:
-		return now.Add(24 * time.Hour), nil
-	case !byAddress:
-		return now.Add(time.Hour), nil
-	}
-	return time.Time{}, nil
+	return strings.ToUpper(text[:1]) + text[1:]
 }
