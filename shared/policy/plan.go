@@ -28,6 +28,8 @@ type Question struct {
 	// with a reason). Such an op is not planned; its outcome is owed all the same.
 	// nil: there is always a way.
 	Never func(s System, op dsr.Op) bool
+	// Only narrows the plan to these categories of these systems; nil for all.
+	Only map[string][]string
 }
 
 // The keys of Question.Facts that every pack knows.
@@ -49,6 +51,7 @@ type Plan struct {
 	Waves     []Wave      `json:"waves"`                    // gather waves, then act waves
 	Owed      []Owed      `json:"owed,omitempty"`           // outcomes that need no visit
 	Decisions []Decision  `json:"decisions,omitempty"`      // what the controller must still decide for this person
+	Reach     map[dsr.Right]map[string]bool `json:"-"` // the categories a right gets to; absent for all
 }
 
 // Wave is a set of visits that may run at the same time.
@@ -81,124 +84,40 @@ type Owed struct {
 
 // The closed words of owed outcomes.
 const (
-	ReasonNoExport = "no_export" // Refused: neither API nor person can export there
-	RuleNoErase    = "no_erase"  // Kept: neither API nor person can erase there
+	ReasonNoExport      = "no_export"      // Refused: neither API nor person can export there
+	ReasonNoRectify     = "no_rectify"     // Refused: neither API nor person can correct anything there
+	ReasonNoSuppress    = "no_suppress"    // Refused: neither API nor person can stop anything there
+	ReasonNotSearchable = "not_searchable" // Refused: nobody can be found there (GDPR Art. 11)
+	ReasonForbidden     = "forbidden"      // Refused: data of this kind never leave; their kind is told (11 CCR 7024(d))
+	RuleNoErase         = "no_erase"       // Kept: neither API nor person can erase there
 )
 
-// Plan orders the work. Systems of record gather first, because they yield
-// identifiers for the others; every gather ends before the first act; a system
-// acts before those it depends on, and the systems of record act last.
-//
-// A system with an API is located even when only an erasure was asked, so that
-// the rows to erase are known before anything is erased; a person's system gets
-// one task: gather for a copy, act for an erasure, both only when both were asked.
+// Plan orders the work of every right that was asked, for all data. Resolve
+// narrows it to what the person is owed.
 func (c *Company) Plan(q Question) (Plan, error) {
+	rights, err := askedRights(q)
+	if err != nil {
+		return Plan{}, fmt.Errorf("planning: %w", err)
+	}
+	return c.order(q, work{asked: rights, rights: rights})
+}
+
+// askedRights returns the rights of a question, sorted and each once.
+func askedRights(q Question) ([]dsr.Right, error) {
 	if len(q.Rights) == 0 {
-		return Plan{}, errors.New("planning: no right was asked")
+		return nil, errors.New("no right was asked")
 	}
 	rights := slices.Compact(slices.Sorted(slices.Values(q.Rights)))
 	for _, r := range rights {
 		if _, err := dsr.ParseRight(string(r)); err != nil {
-			return Plan{}, fmt.Errorf("planning: %w", err)
+			return nil, err
 		}
 	}
-	regime := c.Regime(q.Place)
-	p := Plan{
-		Rights:  rights,
-		Regime:  regime.ID,
-		Assumed: regime.Assumed,
-		Bundle:  slices.Contains(rights, dsr.Access),
-	}
-	erase := slices.Contains(rights, dsr.Erasure)
-
-	first, last, err := c.levels()
-	if err != nil {
-		return Plan{}, fmt.Errorf("planning: %w", err)
-	}
-	gather, act := make([]Wave, len(c.Systems)+1), make([]Wave, len(c.Systems)+1)
-	for _, s := range c.Systems {
-		ops, owed := q.gatherOps(s, p.Bundle)
-		p.Owed = append(p.Owed, owed...)
-		add(&gather[first[s.ID]], dsr.Gather, q, s, ops)
-		if !erase {
-			continue
-		}
-		ops, owed = q.actOps(s)
-		p.Owed = append(p.Owed, owed...)
-		add(&act[last[s.ID]], dsr.Act, q, s, ops)
-		for _, category := range s.Categories {
-			if d, ok := c.Undecided(category, q.Place); ok && !slices.ContainsFunc(p.Decisions, func(x Decision) bool { return x.ID == d.ID }) {
-				p.Decisions = append(p.Decisions, d)
-			}
-		}
-	}
-	p.Waves = slices.DeleteFunc(append(gather, act...), func(w Wave) bool { return len(w.Visits) == 0 })
-	return p, nil
-}
-
-// add appends the visit of s to the wave, unless it has nothing to do.
-func add(w *Wave, phase dsr.Phase, q Question, s System, ops []dsr.Op) {
-	if len(ops) == 0 {
-		return
-	}
-	v := Visit{System: s.ID, Ops: ops, Categories: slices.Clone(s.Categories), Manual: s.Manual()}
-	if !s.Manual() {
-		for _, op := range ops {
-			if !q.can(s, op) {
-				v.ByPerson = append(v.ByPerson, op)
-			}
-		}
-	}
-	w.Phase = phase
-	w.Visits = append(w.Visits, v)
-}
-
-// gatherOps is what is done in a system before anything is acted upon.
-func (q Question) gatherOps(s System, copyAsked bool) ([]dsr.Op, []Owed) {
-	switch {
-	case !copyAsked && s.Manual():
-		return nil, nil
-	case !copyAsked:
-		return []dsr.Op{dsr.Locate}, nil
-	case q.never(s, dsr.Export):
-		return []dsr.Op{dsr.Locate}, owe(s, dsr.Export, dsr.Outcome{Kind: dsr.Refused, Reason: ReasonNoExport})
-	}
-	return []dsr.Op{dsr.Locate, dsr.Export}, nil
-}
-
-// actOps is what an erasure does in a system. Suppression comes first, so that
-// nothing is written again while the data go; it is a help and never a reason
-// to wait for a person.
-func (q Question) actOps(s System) ([]dsr.Op, []Owed) {
-	if s.Manual() {
-		return []dsr.Op{dsr.Erase}, nil
-	}
-	if q.never(s, dsr.Erase) {
-		return nil, owe(s, dsr.Erase, dsr.Outcome{Kind: dsr.Kept, Rule: RuleNoErase})
-	}
-	var ops []dsr.Op
-	if q.can(s, dsr.Suppress) && !q.never(s, dsr.Suppress) {
-		ops = append(ops, dsr.Suppress)
-	}
-	ops = append(ops, dsr.Erase)
-	if !q.never(s, dsr.ReadBack) {
-		ops = append(ops, dsr.ReadBack)
-	}
-	return ops, nil
+	return rights, nil
 }
 
 func (q Question) can(s System, op dsr.Op) bool   { return q.Can == nil || q.Can(s, op) }
 func (q Question) never(s System, op dsr.Op) bool { return q.Never != nil && q.Never(s, op) }
-
-// owe spreads one outcome over the categories of a system.
-func owe(s System, op dsr.Op, o dsr.Outcome) []Owed {
-	owed := make([]Owed, 0, len(s.Categories))
-	for _, category := range s.Categories {
-		o.Category = category
-		owed = append(owed, Owed{System: s.ID, Op: op, Outcome: o})
-	}
-	return owed
-}
 
 // levels returns, per system, the gather wave and the act wave, counted from
 // zero. Every other system depends on the systems of record.

@@ -381,7 +381,7 @@ func TestExpect(t *testing.T) {
 		t.Errorf("PL, locating alone expects %q, want nothing", e.Expects)
 	}
 	// What nobody can erase is told too.
-	p := Plan{Owed: owe(System{ID: "x", Categories: []string{"payments"}}, dsr.Erase, dsr.Outcome{Kind: dsr.Kept, Rule: RuleNoErase})}
+	p := Plan{Owed: []Owed{{System: "x", Op: dsr.Erase, Outcome: dsr.Outcome{Category: "payments", Kind: dsr.Kept, Rule: RuleNoErase}}}}
 	if got := c.Expect(p, "US", received); len(got) != 1 || got[0].Expects != dsr.Retained || got[0].Rule != RuleNoErase {
 		t.Errorf("owed: %+v, want it retained on the ground", got)
 	}

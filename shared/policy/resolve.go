@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -27,6 +29,7 @@ type Resolution struct {
 	Refusals  []Refusal  `json:"refusals"`
 	Referrals []Referral `json:"referrals"`
 	Questions []Query    `json:"questions"`
+	Settled   []Settled  `json:"settled"` // how the rights asked together are carried out
 }
 
 // Refusal is one right that is not carried out. A notice of it needs every
@@ -59,6 +62,165 @@ type Query struct {
 	Answer   string   `json:"answer"` // key of Question.Facts
 	Choices  []string `json:"choices"`
 	Default  string   `json:"default"`
+}
+
+// Resolve decides what Writ does about a request: what the laws that apply and
+// the company's promises give to this person, what is somebody else's, what must
+// be asked, and the plan of the rest. It is a pure function of the question and
+// the pack. Where something is asked, the plan is that of the safe answers.
+func (c *Company) Resolve(q Question) (Resolution, error) {
+	rights, err := askedRights(q)
+	if err != nil {
+		return Resolution{}, fmt.Errorf("deciding: %w", err)
+	}
+	if received(q.Events).IsZero() {
+		return Resolution{}, fmt.Errorf("deciding: no %s event says when the request came", dsr.Received)
+	}
+	if err := c.checkFacts(q); err != nil {
+		return Resolution{}, fmt.Errorf("deciding: %w", err)
+	}
+	d := decision{Company: c, q: q, laws: c.Laws(q.Place), on: c.local(received(q.Events)), work: work{asked: rights, reach: map[dsr.Right]map[string]bool{}}}
+	for _, law := range d.laws {
+		d.out.Laws = append(d.out.Laws, law.ID)
+	}
+	if d.out.Deadline, err = c.Due(rights, q.Events, q.Place); err != nil {
+		return Resolution{}, fmt.Errorf("deciding: %w", err)
+	}
+	run := d.entitled(rights)
+	run = d.route(run)
+	run = d.lesser(run)
+	run, d.out.Settled, d.out.Questions = settle(run, q.Facts)
+	if len(d.unfit) > 0 {
+		d.out.Questions = append(d.out.Questions, identityQuestion())
+	}
+	d.asks(run)
+	d.work.rights = run
+	d.out.Proof = d.proof(run)
+	if len(run) > 0 || len(d.work.owed) > 0 {
+		if d.out.Plan, err = c.order(q, d.work); err != nil {
+			return Resolution{}, fmt.Errorf("deciding: %w", err)
+		}
+	}
+	d.out.Decision = d.verdict(run)
+	d.out.Notices = d.notices(run)
+	return d.out.filled(), nil
+}
+
+// decision is a resolution being made.
+type decision struct {
+	*Company
+	q     Question
+	laws  []Regime
+	on    time.Time   // the day of receipt, in the controller's zone
+	unfit []dsr.Right // rights for which the proof fell short, without a lesser answer
+	work  work
+	out   Resolution
+}
+
+// verdict is the one word for the whole request.
+func (d *decision) verdict(run []dsr.Right) string {
+	switch {
+	case len(run) > 0 && len(d.out.Questions) > 0:
+		return DecideAsk
+	case len(run) > 0 && len(d.out.Referrals) > 0:
+		return DecideSplit
+	case len(run) > 0:
+		return DecideRun
+	case len(d.out.Questions) > 0:
+		return DecideAsk
+	case len(d.out.Referrals) > 0:
+		return DecideRefer
+	}
+	return DecideRefuse
+}
+
+// filled makes every list a list, so that none is written as null.
+func (r Resolution) filled() Resolution {
+	r.Laws, r.Proof, r.Notices = list(r.Laws), list(r.Proof), list(r.Notices)
+	r.Refusals, r.Referrals, r.Questions, r.Settled = list(r.Refusals), list(r.Referrals), list(r.Questions), list(r.Settled)
+	return r
+}
+
+func list[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
+// noticeOf is what tells the person of a right that was carried out.
+var noticeOf = map[dsr.Means]string{
+	dsr.ByCopy: NoticeAccess, dsr.ByStatement: NoticeStatement, dsr.ByChange: NoticeRectification, dsr.ByRemoval: NoticeErasure,
+	dsr.ByMark: NoticeRestriction, dsr.ByStop: NoticeOptOut, dsr.ByPerson: NoticeAnswer,
+}
+
+// notices lists what is mailed, in the order of Notices, which is that of a
+// request's life.
+func (d *decision) notices(run []dsr.Right) []string {
+	due := map[string]bool{NoticeAcknowledge: true}
+	due[NoticeChallenge] = slices.Contains(d.out.Proof, Mailbox)
+	due[NoticeEraseConfirm] = due[NoticeChallenge] && dsr.Wants(run, dsr.ByRemoval)
+	due[NoticeIdentity] = slices.ContainsFunc(d.out.Questions, func(q Query) bool { return q.Answer == FactUnfit })
+	due[NoticeClarification] = len(d.out.Questions) > 0 && !due[NoticeIdentity]
+	for _, r := range run {
+		switch {
+		case r == dsr.Portability || r == dsr.DirectTransfer:
+			due[NoticePortability] = true
+		case r == dsr.ChildReport:
+			due[NoticeChildReport] = true
+		default:
+			due[noticeOf[r.Means()]] = true
+		}
+		for _, law := range d.laws {
+			if rule, ok := law.Rule(r, d.on); ok {
+				for _, n := range rule.Notices {
+					due[n] = true
+				}
+			}
+		}
+	}
+	due[NoticeAddressChanged] = !d.work.wait.IsZero()
+	due[NoticeAgent] = d.q.By == dsr.Agent || d.q.By == dsr.Attorney
+	due[NoticeParent] = slices.Contains(d.out.Proof, ParentProof)
+	due[NoticeRefusal] = len(d.out.Refusals) > 0
+	due[NoticeReferral] = len(d.out.Referrals) > 0
+	due[NoticeRecipient] = slices.ContainsFunc(d.out.Plan.Waves, Wave.tells)
+	return slices.DeleteFunc(Notices(), func(n string) bool { return !due[n] })
+}
+
+// whole is every category of the pack, for a reach that is to be narrowed.
+func (c *Company) whole() map[string]bool {
+	all := make(map[string]bool, len(c.Categories))
+	for _, k := range c.Categories {
+		all[k.ID] = true
+	}
+	return all
+}
+
+// narrow takes categories out of what a right reaches.
+func (d *decision) narrow(r dsr.Right, keep func(Category) bool) {
+	reach, ok := d.work.reach[r]
+	if !ok {
+		reach = d.whole()
+	}
+	for _, k := range d.Categories {
+		if reach[k.ID] && !keep(k) {
+			delete(reach, k.ID)
+		}
+	}
+	d.work.reach[r] = reach
+}
+
+// reached returns the ids that a right reaches, in the pack's order.
+func (d *decision) reached(r dsr.Right) []string {
+	var out []string
+	reach, narrowed := d.work.reach[r]
+	for _, k := range d.Categories {
+		if !narrowed || reach[k.ID] {
+			out = append(out, k.ID)
+		}
+	}
+	return out
 }
 
 // NoticeFacts is everything a notice can say that rests on law and pack. The

@@ -299,21 +299,6 @@ func (d document) list(key string, values []string, known func(string) bool, nou
 	}
 }
 
-// tryOrders plans every set of rights, so that a pack whose order cannot hold
-// is refused before anybody asks.
-func (c *Company) tryOrders(d document) {
-	for _, rights := range [][]dsr.Right{{dsr.Access}, {dsr.Erasure}, {dsr.Access, dsr.Erasure}} {
-		p, err := c.Plan(Question{Rights: rights})
-		if err == nil {
-			err = c.CheckOrder(p)
-		}
-		if err != nil {
-			d.fault("system", "the order cannot hold: %v", err)
-			return
-		}
-	}
-}
-
 // takeRecipients checks recipients.toml and moves it into the company.
 func (c *Company) takeRecipients(f recipientsFile, d document) {
 	seen := map[string]bool{}

@@ -1,0 +1,190 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+)
+
+// roleProcessor is the standing in which a customer decides (GDPR Art. 4(8)).
+const roleProcessor = "processor"
+
+// ToCustomer is where a [[route]] goes that is the customer's.
+const ToCustomer = "customer"
+
+// referable reports whether a right is about data, so that who decides about the
+// data answers it. What a company says of itself, and what its people read, it
+// answers itself.
+func referable(r dsr.Right) bool {
+	switch r.Means() {
+	case dsr.ByCopy, dsr.ByChange, dsr.ByRemoval, dsr.ByMark, dsr.ByStop:
+		return true
+	case dsr.ByStatement:
+		return slices.Contains(lookers, r)
+	}
+	return r == dsr.HumanReview || r == dsr.PublicationChange
+}
+
+// route hands to the customers what is theirs (rows [[role]] and [[route]]), and
+// returns the rights of which something is left.
+func (d *decision) route(rights []dsr.Right) []dsr.Right {
+	theirs, ours := d.roles()
+	var whole []dsr.Right // referable rights
+	for _, r := range rights {
+		if referable(r) {
+			whole = append(whole, r)
+		}
+	}
+	if len(whole) == 0 {
+		return rights
+	}
+	left := rights
+	for _, role := range theirs {
+		d.refer(Referral{Role: role.row.ID, Rights: whole, Categories: role.categories, To: role.row.Customer, Says: role.row.Says}, role.row.Fact)
+	}
+	if len(theirs) > 0 {
+		for _, r := range whole {
+			d.narrow(r, func(k Category) bool { return ours[k.ID] })
+			if len(d.reached(r)) == 0 {
+				left = slices.DeleteFunc(slices.Clone(left), func(x dsr.Right) bool { return x == r })
+			}
+		}
+	} else if role, ok := d.linked(); ok {
+		// The mailbox is one of a customer's: beside the person's own account, the
+		// customer may hold one of its own.
+		d.refer(Referral{Role: role.ID, Rights: whole, To: role.Customer, Says: role.Says}, role.Fact)
+	}
+	return d.routes(left)
+}
+
+// standing is a [[role]] in which the company is a processor for this person,
+// and the data that it is about.
+type standing struct {
+	row        Role
+	categories []string
+}
+
+// roles splits the categories: those that customers decide about, by role, and
+// the company's own. A row that names the data goes before one that names none;
+// where rows of both standings fit equally, the data are both's.
+func (d *decision) roles() (theirs []standing, ours map[string]bool) {
+	ours = map[string]bool{}
+	for _, k := range d.Categories {
+		var fit []Role
+		named := false
+		for _, r := range d.Roles {
+			if len(r.Plans) > 0 && !slices.Contains(r.Plans, d.q.Plan) || len(r.Categories) > 0 && !slices.Contains(r.Categories, k.ID) {
+				continue
+			}
+			if len(r.Categories) > 0 && !named {
+				fit, named = nil, true
+			}
+			if named == (len(r.Categories) > 0) {
+				fit = append(fit, r)
+			}
+		}
+		if len(fit) == 0 {
+			ours[k.ID] = true
+		}
+		for _, r := range fit {
+			if r.Role != roleProcessor {
+				ours[k.ID] = true
+				continue
+			}
+			i := slices.IndexFunc(theirs, func(s standing) bool { return s.row.ID == r.ID })
+			if i < 0 {
+				i, theirs = len(theirs), append(theirs, standing{row: r})
+			}
+			theirs[i].categories = append(theirs[i].categories, k.ID)
+		}
+	}
+	return theirs, ours
+}
+
+// linked finds the customer whose mail domain the person's address is of, with
+// the role in which the company works for it.
+func (d *decision) linked() (Role, bool) {
+	i := slices.IndexFunc(d.Roles, func(r Role) bool { return r.Role == roleProcessor })
+	if i < 0 {
+		return Role{}, false
+	}
+	for _, id := range d.q.Identities {
+		if _, ok := d.customerOf(id); ok {
+			return d.Roles[i], true
+		}
+	}
+	return Role{}, false
+}
+
+// customerOf returns the customer whose people have mailboxes like this one.
+func (c *Company) customerOf(id dsr.Identity) (Customer, bool) {
+	if id.Kind != dsr.Email {
+		return Customer{}, false
+	}
+	_, domain, _ := strings.Cut(id.Value, "@")
+	i := slices.IndexFunc(c.Customers, func(k Customer) bool {
+		return slices.ContainsFunc(k.Domains, func(d string) bool { return strings.EqualFold(d, domain) })
+	})
+	if i < 0 {
+		return Customer{}, false
+	}
+	return c.Customers[i], true
+}
+
+// refer records a referral. The customer is named only to who proved a mailbox
+// of it: before, the answer would tell a stranger where somebody works or learns.
+func (d *decision) refer(r Referral, source Fact) {
+	if len(source.Cites) > 0 {
+		r.Source = source.Cites[0]
+	}
+	if d.q.Proved {
+		for _, id := range d.q.Identities {
+			if k, ok := d.customerOf(id); ok && id.Origin == dsr.Proved {
+				r.Customer = k.ID
+			}
+		}
+	}
+	r.Rights, r.Categories = list(r.Rights), list(r.Categories)
+	d.out.Referrals = append(d.out.Referrals, r)
+	to := r.Customer
+	if to == "" {
+		to = ToCustomer
+	}
+	for _, s := range d.Systems {
+		for _, id := range s.Categories {
+			if slices.Contains(r.Categories, id) {
+				d.work.owed = append(d.work.owed, Owed{System: s.ID, Op: opOf(r.Rights[0]), Outcome: dsr.Outcome{Category: id, Kind: dsr.Referred, To: to}})
+			}
+		}
+	}
+}
+
+// routes sends parts of the remaining rights to somebody else: fields that only
+// an organisation's administrator may change, content of other people's pages.
+func (d *decision) routes(rights []dsr.Right) []dsr.Right {
+	left := rights
+	for _, route := range d.Routes {
+		if len(route.Plans) > 0 && !slices.Contains(route.Plans, d.q.Plan) {
+			continue
+		}
+		for _, r := range rights {
+			if !matches(route.Rights, r) || !slices.Contains(left, r) || !referable(r) && len(route.Rights) == 0 {
+				continue
+			}
+			if len(route.Fields) > 0 && !slices.ContainsFunc(d.q.Fields, func(f string) bool { return slices.Contains(route.Fields, f) }) {
+				continue
+			}
+			d.refer(Referral{Role: route.ID, Rights: []dsr.Right{r}, Categories: route.Categories, To: route.To, Says: route.Says}, route.Fact)
+			rest := len(route.Fields) > 0 && slices.ContainsFunc(d.q.Fields, func(f string) bool { return !slices.Contains(route.Fields, f) })
+			if len(route.Categories) > 0 {
+				d.narrow(r, func(k Category) bool { return !slices.Contains(route.Categories, k.ID) })
+				rest = rest || len(d.reached(r)) > 0
+			}
+			if !rest {
+				left = slices.DeleteFunc(slices.Clone(left), func(x dsr.Right) bool { return x == r })
+			}
+		}
+	}
+	return left
+}
