@@ -62,8 +62,8 @@ func needs() map[string]need {
 			ledger: []string{"Append", "Hit", "PutToken", "Request", "SaveRequest", "Subject", "Token", "Visits"}},
 		"notify-bounce": {memory: small, timeout: 30, grants: []grant{mails},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest"}},
-		"sweep": {memory: small, timeout: 300, grants: []grant{opens, hashes, mails, starts, releases, inspects, deletes},
-			ledger: []string{"Append", "DeleteSubject", "Events", "OpenRequests", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
+		"sweep": {memory: small, timeout: 300, grants: []grant{opens, seals, hashes, mails, starts, releases, inspects, deletes},
+			ledger: []string{"Append", "CreateRequest", "DeleteSubject", "Events", "Holds", "OpenRequests", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "SaveVisit", "ScheduledRequests", "Subject", "TakeVisit", "Visits"}},
 		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
 			ledger: []string{"Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "Request", "Visits"}},
 	}

@@ -48,7 +48,6 @@ const (
 	EventLiftProposed  EventKind = "hold_lift_proposed"
 	EventHoldLifted    EventKind = "hold_lifted"
 	EventDeferred      EventKind = "deferred_planned" // later work of its own waits for a ground or a hold to end
-	EventScheduled     EventKind = "scheduled"        // first of the chain of Writ's own later work
 	EventWarned        EventKind = "warned"           // people were told that the due date comes near
 	EventPersonAsked   EventKind = "person_asked"
 	EventPersonAnswer  EventKind = "person_answered"

@@ -25,7 +25,10 @@ import (
 type Ledger interface {
 	Request(ctx context.Context, id dsr.RequestID) (ledger.Request, error)
 	SaveRequest(ctx context.Context, r ledger.Request) error
+	CreateRequest(ctx context.Context, r ledger.Request, s ledger.SealedSubject, first dsr.Event) error
 	OpenRequests(ctx context.Context, f func(ledger.Request) error) error
+	ScheduledRequests(ctx context.Context, until time.Time, f func(ledger.Request) error) error
+	Holds(ctx context.Context, key string) ([]ledger.Hold, error)
 	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 	Append(ctx context.Context, e dsr.Event) error
@@ -82,6 +85,7 @@ type Stage struct {
 	Keys       dossier.Keys
 	Hasher     Hasher
 	MACer      MACer
+	Accepts    map[string][]dsr.Kind // by connector code: the kinds of identifiers its systems are asked with
 	Metric     Counter
 	Log        *slog.Logger
 }
@@ -160,6 +164,11 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 	if err != nil {
 		return out, fmt.Errorf("reading the open requests: %w", err)
 	}
+	begun, err := s.begin(ctx, now)
+	out.Seen, out.Failed = out.Seen+begun.Seen, out.Failed+begun.Failed
+	if err != nil {
+		return out, err
+	}
 	s.Metric.Count(needsAttention, attention)
 	s.Metric.Count(dueSoon, soon)
 	s.Log.Info("swept", "count", out.Seen)
@@ -215,7 +224,7 @@ func (s *Stage) one(ctx context.Context, r ledger.Request, now time.Time) error 
 	case r.Status == dsr.Answered:
 		return errors.Join(s.again(ctx, r, now), s.expireBundle(ctx, r, now))
 	}
-	if err := s.expireBundle(ctx, r, now); err != nil {
+	if err := errors.Join(s.expireBundle(ctx, r, now), s.later(ctx, r, now)); err != nil {
 		return err
 	}
 	return s.destroyKey(ctx, r.ID, now)
@@ -265,12 +274,16 @@ func (s *Stage) people(ctx context.Context, r ledger.Request, now time.Time) err
 // was aborted, failed where no Catch sees, or never started. After three the
 // request gets an owner.
 func (s *Stage) reconcile(ctx context.Context, r ledger.Request, now time.Time) error {
-	if r.Owner != "" || !r.Status.Open() && !owesEnd(r) {
+	if r.Owner != "" || r.Status == dsr.Scheduled || !r.Status.Open() && !owesEnd(r) {
 		return nil // closed, or with its owner, whose answer starts the next run
 	}
 	// Proved a while ago and not planned: its machine waits for a word that was
 	// lost, and never hears that the proof came.
-	deaf := r.Status == dsr.Running && !r.Planned && now.Sub(r.VerifiedAt) > startGrace
+	proved := r.VerifiedAt
+	if first := r.Clock[0].At; proved.Before(first) {
+		proved = first // of later work the proof is as old as the request it follows
+	}
+	deaf := r.Status == dsr.Running && !r.Planned && now.Sub(proved) > startGrace
 	alive, err := s.Machine.Alive(ctx, r.ID, r.Run)
 	if err != nil || alive && !deaf {
 		return err
@@ -377,7 +390,11 @@ func (s *Stage) destroyKey(ctx context.Context, id dsr.RequestID, now time.Time)
 	if err != nil {
 		return fmt.Errorf("reading request %s: %w", id, err)
 	}
-	if r.Status.Open() || now.Before(r.ClosedAt.Add(keyRest)) || kept(r.Bundle) {
+	rest := keyRest
+	if r.Own() {
+		rest = 0 // nobody was written to, so nobody writes back
+	}
+	if r.Status.Open() || r.DeferredAt.IsZero() || now.Before(r.ClosedAt.Add(rest)) || kept(r.Bundle) {
 		return nil
 	}
 	if err := s.forget(ctx, r.ID, everything); err != nil {
