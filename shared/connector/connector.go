@@ -50,6 +50,8 @@ type Task struct {
 	Key        string         // idempotency key: the same for every attempt of one (request, system, op)
 	Identities []dsr.Identity // those that may be used here, proved first
 	Categories []string       // what is exported, changed, erased and counted by it; empty for all that the system holds. Locate looks for all
+	Ended      bool           // the ground on which records of these categories were kept has ended: they are erased like the rest
+	Expired    *Expired       // Locate: whose records have expired, instead of one person's
 	Changes    []dsr.Change   // read back after a correction: what the fields must say
 	Pepper     []byte         // keys Print; it dies with the request's key
 	Footprint  Footprint      // what Locate found; empty for Locate itself
@@ -113,6 +115,8 @@ type Footprint struct {
 	Counts     map[string]int `json:"counts,omitempty"`     // data category → records
 	Yields     []dsr.Identity `json:"yields,omitempty"`     // identifiers other systems may need
 	Candidates int            `json:"candidates,omitempty"` // records that may be the person's: a person decides
+	People     []Overdue      `json:"-"`                    // answer to Task.Expired
+	Next       string         `json:"-"`                    // with People: where the next page begins; "" for the last
 }
 
 // Empty reports whether the system holds nothing and has no candidate.

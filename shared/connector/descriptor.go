@@ -25,6 +25,7 @@ type Descriptor struct {
 	Hosts      []string            `toml:"hosts"`      // egress allow-list; empty for own stores and people
 	Accepts    []dsr.Kind          `toml:"accepts"`    // kinds of identifiers Locate takes
 	Yields     []dsr.Kind          `toml:"yields"`     // kinds Locate may add for other systems
+	Lists      bool                `toml:"lists"`      // Locate can tell whose records have expired
 	PerSecond  int                 `toml:"per_second"` // calls a second; 0 for no limit of ours
 	Resend     Resend              `toml:"resend"`
 	Categories map[string]Category `toml:"categories"` // data categories it can hold

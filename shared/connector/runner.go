@@ -49,6 +49,7 @@ type Errand struct {
 	Parts      func(next int) Parts          // opens the export from a part number on
 	Whole      []string                      // all categories the pack says the system holds: a visit of fewer touches those alone
 	Changes    []dsr.Change                  // for rectify
+	Ended      bool                          // the ground on which the categories were kept has ended
 	Unproved   bool                          // the request asks only for what can be undone and needs no proof: the address somebody gave finds the record
 	Decide     func(dsr.Outcome) dsr.Outcome // the pack: may turn kept into retained
 }
@@ -220,6 +221,7 @@ func (w *visit) task(op dsr.Op) Task {
 		Key:        string(w.v.RequestID) + "/" + w.v.System + "/" + string(op),
 		Identities: w.acting(),
 		Categories: w.only(op),
+		Ended:      w.Ended,
 		Pepper:     w.secret.Pepper,
 		Footprint:  w.secret.Found,
 		Job:        w.secret.Jobs[op],
