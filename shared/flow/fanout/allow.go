@@ -41,10 +41,10 @@ func (a *Answer) allow(ctx context.Context, o open, d dossier.Dossier) (*web.Res
 	v, err = a.through(ctx, v, func(v dsr.Visit) error { return a.Ledger.BeginErasing(ctx, v, keys, now) })
 	switch {
 	case errors.Is(err, ledger.ErrHeld):
-		stop = a.page(http.StatusConflict, "closed", "Erase nothing", "A legal hold applies, so nothing may be erased; the task is closed, and the person is told.", o, nil, nil)
+		stop = a.page(http.StatusConflict, "closed", "Change nothing", "A legal hold applies, so nothing may be erased or changed; the task is closed, and the person is told.", o, nil, nil)
 		return &stop, a.held(ctx, d, v)
 	case errors.Is(err, ledger.ErrNotReady):
-		stop = a.page(http.StatusConflict, "closed", "Erase nothing now", "The request waits for a person's decision, so nothing may be erased now; please come back later.", o, nil, nil)
+		stop = a.page(http.StatusConflict, "closed", "Change nothing now", "The request waits for a person's decision, so nothing may be erased or changed now; please come back later.", o, nil, nil)
 		return &stop, a.Ledger.SaveVisit(ctx, v)
 	case errors.Is(err, dsr.ErrStale): // another worker took the visit over
 		stop = a.busy(o)

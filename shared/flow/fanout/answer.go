@@ -26,6 +26,7 @@ type AnswerLedger interface {
 	dossier.Ledger
 	SaveRequest(ctx context.Context, r ledger.Request) error
 	Visit(ctx context.Context, id dsr.RequestID, task string) (dsr.Visit, error)
+	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
 	BeginErasing(ctx context.Context, v dsr.Visit, holdKeys []string, now time.Time) error
 	SaveVisit(ctx context.Context, v dsr.Visit) error
@@ -236,69 +237,6 @@ func (a *Answer) guard() passcode.Guard {
 	return passcode.Guard{Ledger: a.Ledger, Hasher: a.Hasher, Now: a.Now, Life: codeLife}
 }
 
-// show is the task itself: whom to look for, what, and the answers.
-func (a *Answer) show(ctx context.Context, status int, o open, code string, problems []web.Problem) (web.Response, error) {
-	data := map[string]any{"Code": code, "Own": o.own()}
-	if o.own() {
-		data["Reason"] = o.request.Reason
-		return a.page(status, "answer", "A step failed", "When the cause is mended, let Writ go on from where it stopped.", o, data, problems), nil
-	}
-	d, err := dossier.Open(ctx, a.Ledger, a.Keys, o.request.ID)
-	if err != nil {
-		return web.Response{}, err
-	}
-	if o.visit.Phase == dsr.Act {
-		if stop, err := a.allow(ctx, o, d); err != nil || stop != nil {
-			return deref(stop), err
-		}
-	}
-	data["Email"], data["Name"] = d.Subject.Email(), d.Subject.Name
-	if o.system() == dsr.Officer {
-		data["Words"] = d.Subject.Message
-	}
-	s, _ := a.Company.System(o.system())
-	data["Instruction"] = s.Instruction
-	var categories []string
-	for _, id := range o.visit.Categories {
-		if c, ok := a.Company.Category(id); ok {
-			categories = append(categories, c.Name)
-		}
-	}
-	data["Categories"] = categories
-	data["Erase"] = o.visit.Phase == dsr.Act
-	data["Api"] = !o.visit.Manual
-	data["Secrets"] = a.secrets(s, o.visit)
-	if o.visit.Phase == dsr.Gather && a.Uploads != nil {
-		if n, err := a.Uploads.Count(ctx, o.request.ID, o.token.Task); err == nil {
-			data["Uploaded"] = n
-		}
-		if up, err := a.Uploads.Form(ctx, o.request.ID, o.token.Task, a.URL+"/task?t="+o.secret); err == nil {
-			data["Upload"] = up
-		}
-	}
-	title, lead := "Find the person's data", "Look for this person in "+systemName(a.Company, o.system())+" and answer below."
-	if o.visit.Phase == dsr.Act {
-		title, lead = "Erase the person's data", "Erase this person's data in "+systemName(a.Company, o.system())+" and answer below."
-	}
-	if o.system() == dsr.Officer {
-		title, lead = "Answer the person's own words", "Read what the person wrote, answer them by mail, and say here that it is done."
-	}
-	return a.page(status, "answer", title, lead, o, data, problems), nil
-}
-
-// secrets names the parameters that are missing, never their values.
-func (a *Answer) secrets(s policy.System, v dsr.Visit) []string {
-	if v.Person == nil || v.Person.Cause != CauseMissingSecret {
-		return nil
-	}
-	var names []string
-	for name := range a.Descriptors[s.Connector].Secrets {
-		names = append(names, "/writ/"+a.Company.ID+"/"+s.ID+"/"+name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // answer records what the person says, then lets the machine go on. The ledger
 // is written first: the machine believes nothing it is told.
 func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Response, error) {
@@ -309,15 +247,12 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 		}
 		return a.goOn(ctx, o)
 	}
-	allowed := []string{connector.AnswerNothingHeld, connector.AnswerDone, connector.AnswerCannot}
-	if o.visit.Phase == dsr.Gather {
-		allowed = append(allowed, connector.AnswerUploaded)
-	}
-	if !o.visit.Manual {
-		allowed = append(allowed, connector.AnswerAgain)
-	}
-	if !slices.Contains(allowed, said) {
+	if !slices.Contains(answers(o.visit), said) {
 		return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Choose an answer."}})
+	}
+	reason := ""
+	if slices.Contains(connector.Reasons(), said) {
+		said, reason = connector.AnswerCannot, said
 	}
 	now := a.Now()
 	files := 0
@@ -354,6 +289,7 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	}
 	wait := v.Person.SealedWait
 	v.Person.Answer, v.Person.AnsweredAt, v.Person.Files, v.Person.SealedWait = said, now, files, nil
+	v.Person.Reason = reason
 	v.LeaseUntil = time.Time{}
 	status := releasedAgain
 	switch {
@@ -420,7 +356,8 @@ func fromTheStart(steps map[dsr.Op]dsr.Step) map[dsr.Op]dsr.Step {
 	}
 	for op, s := range steps {
 		s.Attempts = 0
-		if contradicted && (op == dsr.ReadBack || op == dsr.Erase) {
+		unmarked := op == dsr.Suppress && slices.ContainsFunc(s.Outcomes, func(o dsr.Outcome) bool { return o.Kind == dsr.Failed })
+		if unmarked || contradicted && (op == dsr.ReadBack || op == dsr.Erase || op == dsr.Rectify) {
 			s.Done, s.Outcomes = false, nil
 		}
 		steps[op] = s

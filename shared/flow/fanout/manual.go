@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
@@ -52,6 +53,7 @@ type ManualLedger interface {
 	SaveRequest(ctx context.Context, r ledger.Request) error
 	SaveVisit(ctx context.Context, v dsr.Visit) error
 	TakeVisit(ctx context.Context, id dsr.RequestID, task string, run int, now, until time.Time) (dsr.Visit, error)
+	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	PutToken(ctx context.Context, t ledger.Token) error
 	Append(ctx context.Context, e dsr.Event) error
 }
@@ -114,13 +116,32 @@ func (m *Manual) Handle(ctx context.Context, in ManualInput) (ManualOutput, erro
 	case err != nil:
 		return ManualOutput{}, fmt.Errorf("taking the visit of system %s: %w", in.System, err)
 	}
+	if now.Before(v.NotBefore) {
+		if err := coolOff(ctx, m.Ledger, v, now); err != nil {
+			return ManualOutput{}, err
+		}
+		return ManualOutput{}, m.release(ctx, in, releasedDone)
+	}
+	if v.Recipient != "" && v.Person == nil {
+		ended, err := m.tell(ctx, d, v)
+		if err != nil {
+			return ManualOutput{}, err
+		}
+		if ended {
+			return ManualOutput{}, m.release(ctx, in, releasedDone)
+		}
+	}
 	margin, err := marginOf(m.Company, r)
 	if err != nil {
 		return ManualOutput{}, err
 	}
 	fresh := v.Person == nil || (!v.Person.AnsweredAt.IsZero() && v.Person.Answer == connector.AnswerAgain)
 	if fresh {
-		v.Person = &dsr.PersonTask{Assignee: m.role(in.System), Instruction: in.System, Cause: in.Cause, OpenedAt: now, Due: margin}
+		role, err := m.role(ctx, r, v)
+		if err != nil {
+			return ManualOutput{}, err
+		}
+		v.Person = &dsr.PersonTask{Assignee: role, Instruction: in.System, Cause: causeOf(v, in.Cause), OpenedAt: now, Due: margin}
 		if v.Status == dsr.VisitPlanned {
 			v.Status = dsr.VisitWithPerson
 		}
@@ -154,13 +175,45 @@ func (m *Manual) release(ctx context.Context, in ManualInput, status string) err
 	return m.Machine.Release(ctx, in.TaskToken, Released{V: 1, Status: status})
 }
 
-// role is who does the tasks of a system.
-func (m *Manual) role(system string) string {
-	s, ok := m.Company.System(system)
-	if ok && s.Assignee != "" {
-		return s.Assignee
+// role is who does the task of a visit: the system's assignee; for a right that
+// a person answers whom the pack names, and for an appeal somebody else than who
+// answered first, as far as a role tells.
+func (m *Manual) role(ctx context.Context, r ledger.Request, v dsr.Visit) (string, error) {
+	if s, ok := m.Company.System(v.System); ok && s.Assignee != "" {
+		return s.Assignee, nil
 	}
-	return OfficerRole
+	var roles []string
+	for _, q := range m.Company.Requests {
+		if v.System == dsr.Officer && q.By != "" && slices.Contains(v.Rights, q.Right) {
+			roles = append(roles, q.By)
+		}
+	}
+	roles = append(roles, OfficerRole)
+	if r.Parent == "" || !slices.Contains(v.Rights, dsr.Appeal) {
+		return roles[0], nil
+	}
+	first, err := m.Ledger.Visits(ctx, r.Parent)
+	if err != nil {
+		return "", fmt.Errorf("reading who answered request %s first: %w", r.Parent, err)
+	}
+	for _, role := range roles {
+		if !slices.ContainsFunc(first, func(v dsr.Visit) bool { return v.Person != nil && v.Person.Assignee == role }) {
+			return role, nil
+		}
+	}
+	return roles[0], nil
+}
+
+// causeOf is why a person has the visit, where the machine knows only that it
+// is a person's from the start.
+func causeOf(v dsr.Visit, cause string) string {
+	switch {
+	case v.Recipient != "":
+		return tellCause
+	case v.System == dsr.Officer:
+		return readCause
+	}
+	return cause
 }
 
 // address is where a role's mail goes: the pack's, else the officer's.
@@ -210,6 +263,9 @@ func systemName(c *policy.Company, system string) string {
 	case dsr.Officer:
 		return "the person's own words"
 	}
+	if i := slices.IndexFunc(c.Receivers, func(r policy.Recipient) bool { return dsr.RecipientSystem(r.ID) == system }); i >= 0 {
+		return c.Receivers[i].Name
+	}
 	if s, ok := c.System(system); ok {
 		return s.Name
 	}
@@ -252,6 +308,14 @@ func why(cause string) string {
 		return "A record differs from the proved address in capital letters alone; only a person can tell whose it is."
 	case connector.CauseNotLocated:
 		return "Writ could not look in this system, so it must not say that nothing is held."
+	case connector.CauseNotChanged:
+		return "Something still reads as before, or no record there has the field."
+	case connector.CauseNotMarked:
+		return "The system holds data of the person that Writ cannot mark, so a person stops their use."
+	case tellCause:
+		return "Data went to this recipient, who must hear what became of them."
+	case readCause:
+		return "Only a person can read this and answer it."
 	case connector.CauseInvalid:
 		return "The system refused the call, or its configuration does not fit."
 	}

@@ -88,7 +88,7 @@ func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
 		return Output{}, err
 	}
 	r := d.Request
-	if r.Run != in.Run || r.VerifiedAt.IsZero() || (r.Status != dsr.Running && r.Status != dsr.Answered) {
+	if r.Run != in.Run || r.VerifiedAt.IsZero() && !r.Proofless() || (r.Status != dsr.Running && r.Status != dsr.Answered) {
 		return out, nil // stale, withdrawn or closed: nothing is touched, and CollectResults reads the ledger
 	}
 	now := t.Now()
@@ -111,7 +111,10 @@ func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
 		return Output{}, err
 	}
 	if in.Phase == dsr.Act {
-		ready, err := t.mayAct(ctx, r)
+		if t.Now().Before(v.NotBefore) {
+			return out, coolOff(ctx, t.Ledger, v, t.Now())
+		}
+		ready, err := t.mayAct(ctx, r, v)
 		if err != nil {
 			return Output{}, err
 		}
@@ -145,9 +148,10 @@ func (t *Task) Handle(ctx context.Context, in Input) (Output, error) {
 
 // mayAct reports whether this system may be acted upon: its own gathering has
 // ended; for a system of record, whose rows are the keys to the others, every
-// system's has; and where a copy was asked too, it is built and mailed. What may
-// not be acted upon yet is deferred, never erased first.
-func (t *Task) mayAct(ctx context.Context, r ledger.Request) (bool, error) {
+// system's has; and where a copy was asked too, it is built and mailed before
+// anything in it changes. What may not be acted upon yet is deferred, never
+// erased first.
+func (t *Task) mayAct(ctx context.Context, r ledger.Request, act dsr.Visit) (bool, error) {
 	visits, err := t.Ledger.Visits(ctx, r.ID)
 	if err != nil {
 		return false, fmt.Errorf("reading the visits of request %s: %w", r.ID, err)
@@ -157,7 +161,7 @@ func (t *Task) mayAct(ctx context.Context, r ledger.Request) (bool, error) {
 			return false, nil
 		}
 	}
-	if !slices.Contains(r.Rights, dsr.Access) {
+	if !act.Erases() || !dsr.Wants(r.Rights, dsr.ByCopy) {
 		return true, nil
 	}
 	return r.Bundle != nil && !r.Bundle.DeliveredAt.IsZero(), nil
@@ -182,6 +186,7 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 	}
 	errand := connector.Errand{
 		Visit: v, Identities: d.Subject.Identities, Box: d.Box,
+		Whole: t.System.Categories, Changes: d.Subject.Changes, Unproved: d.Request.Proofless(),
 		Parts:  func(next int) connector.Parts { return t.Parts(v.RequestID, v.System, next) },
 		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Place(), t.Now()) },
 	}
@@ -296,17 +301,31 @@ type visitSaver interface {
 	Append(ctx context.Context, e dsr.Event) error
 }
 
+// CoolingOff is why a change of a login or delivery address waits: whoever reads
+// the old address can still stop it.
+const CoolingOff = "cooling_off"
+
+// coolOff leaves the visit open until its day; the sweep then starts the run
+// that carries it out.
+func coolOff(ctx context.Context, l visitSaver, v dsr.Visit, now time.Time) error {
+	return deferUntil(ctx, l, v, v.NotBefore, CoolingOff, now)
+}
+
 // deferVisit leaves the visit open for the sweep and says so in its outcomes,
 // so that the person is told the truth on time.
 func deferVisit(ctx context.Context, l visitSaver, v dsr.Visit, now time.Time) error {
+	return deferUntil(ctx, l, v, now.Add(deferral), "not_finished", now)
+}
+
+func deferUntil(ctx context.Context, l visitSaver, v dsr.Visit, due time.Time, reason string, now time.Time) error {
 	v.Outcomes = nil
 	for _, category := range v.Categories {
-		v.Outcomes = append(v.Outcomes, dsr.Outcome{Category: category, Kind: dsr.Deferred, DueAt: now.Add(deferral), Reason: "not_finished"})
+		v.Outcomes = append(v.Outcomes, dsr.Outcome{Category: category, Kind: dsr.Deferred, DueAt: due, Reason: reason})
 	}
 	v.LeaseUntil = time.Time{}
 	if err := l.SaveVisit(ctx, v); err != nil {
 		return fmt.Errorf("deferring the visit of system %s: %w", v.System, err)
 	}
 	return l.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventWaiting, At: now, Run: v.Run, Fence: v.Fence,
-		Detail: map[string]any{"phase": string(v.Phase), "status": "deferred"}})
+		Detail: map[string]any{"phase": string(v.Phase), "status": "deferred", "reason": reason}})
 }
