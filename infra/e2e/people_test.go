@@ -133,7 +133,7 @@ func TestSameRequestTwice(t *testing.T) {
 		t.Errorf("the other one is %s into %q", merged.Status, merged.MergedInto)
 	}
 	kept := suite.Request(t, second.ID)
-	due, err := suite.Pack.Due(earlier.Clock, "")
+	due, err := suite.Pack.Due(earlier.Rights, earlier.Clock, "")
 	if err != nil {
 		t.Fatal(err)
 	}
