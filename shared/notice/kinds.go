@@ -247,8 +247,8 @@ var kinds = map[string]kind{
 	},
 	policy.NoticeRefusal: {
 		version: "1",
-		needs: join(whose, remedy, []need{appeal}, always("Refusals", "Refusals[].Right", "Refusals[].Says", "Refusals[].Cite", "Refusals[].Authority",
-			"Refusals[].Remedy")),
+		needs: join(whose, always("Facts.Contacts.Complain", "Refusals", "Refusals[].Right", "Refusals[].Says", "Refusals[].Cite", "Refusals[].Authority",
+			"Refusals[].Remedy"), []need{appeal}),
 		leads: []string{"lead", "lead_part"},
 		lead: func(v Values) string {
 			if len(v.Rows) > 0 {
@@ -256,7 +256,7 @@ var kinds = map[string]kind{
 			}
 			return "lead"
 		},
-		body: join([]block{refusals, own("fee", head|text)}, results, []block{own("complain", head|text), status}, about),
+		body: join([]block{refusals, own("fee", head|text)}, results, []block{{key: "complain", says: head, items: func(w *writer) []string { return []string{w.facts.Contacts.Complain} }}, status}, about),
 	},
 	policy.NoticeReferral: {
 		version: "1",

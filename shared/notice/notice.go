@@ -19,8 +19,8 @@ import (
 // 7027): a letter must say how it is checked who asks, even if it is not.
 const NoProof policy.Proof = "none"
 
-// Values is what a letter says of one request. Each kind needs a few of them;
-// Needs tells which. Text is plain words in the letter's language; it is
+// Values is what a letter says of one request. Each kind needs a few of them:
+// the table of kinds tells which. Text is plain words in the letter's language; it is
 // escaped by the mail, and shown as it is.
 type Values struct {
 	Company   string         // the company's name as people know it
