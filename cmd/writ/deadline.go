@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -12,21 +15,32 @@ import (
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
-// clockFace is a due date with everything that led to it.
-type clockFace struct {
-	Company string     `json:"company"`
-	Zone    string     `json:"zone"`
-	Due     string     `json:"due"` // date in the zone: the answer is out before this day ends
-	DueAt   time.Time  `json:"due_at"`
-	Margin  time.Time  `json:"margin_at"` // open work becomes a partial answer from here on
-	Rule    string     `json:"rule"`
-	Limits  []limitRow `json:"explain"`
+// clockFile is what writ deadline reads: the laws that apply and what happened.
+type clockFile struct {
+	Regimes      []string   `json:"regimes"`
+	Right        string     `json:"right"`
+	Calendar     string     `json:"calendar"` // a code of the holidays; "" moves nothing
+	Zone         string     `json:"zone"`     // of the controller; "" for UTC
+	ReceivedAt   time.Time  `json:"received_at"`
+	PromisedDays int        `json:"promised_days"` // 0 for no promise
+	Events       []clockRow `json:"events"`
 }
 
-type limitRow struct {
-	Rule string `json:"rule"`
-	Due  string `json:"due"`
-	Says string `json:"says"`
+type clockRow struct {
+	Kind   string    `json:"kind"`
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+// clockFace is what it prints: dates in the zone, null where there is none.
+type clockFace struct {
+	AcknowledgeDue     *string       `json:"acknowledge_due"`
+	Due                *string       `json:"due"`
+	RefusalDue         *string       `json:"refusal_due"`
+	ExtensionNoticeDue *string       `json:"extension_notice_due"`
+	LatestDue          *string       `json:"latest_due"`
+	Explain            []policy.Note `json:"explain"`
 }
 
 func deadlineCommand() command {
@@ -34,50 +48,153 @@ func deadlineCommand() command {
 		name:    "deadline",
 		summary: "tell when a request must be answered, and which law or promise says so",
 		setup: func(flags *flag.FlagSet) runner {
-			company := flags.String("company", "", "id of the company")
-			received := flags.String("received-at", "", "when the request came, such as 2026-01-31T09:00:00Z")
-			country := flags.String("country", "", "where the person lives, two letters; empty when it was not said")
+			file := flags.String("file", "", `the clock as JSON: {"regimes":["gdpr"],"right":"access","calendar":"PL","zone":"Europe/Warsaw","received_at":"2026-01-31T09:00:00Z","promised_days":30,"events":[]}; - for standard input`)
+			company := flags.String("company", "", "id of a company, instead of --file: its laws, promises, calendar and zone")
+			received := flags.String("received-at", "", "with --company: when the request came, such as 2026-01-31T09:00:00Z")
+			country := flags.String("country", "", "with --company: where the person lives, two letters or a state such as US-CA; empty when it was not said")
+			right := flags.String("right", "", "with --company: what was asked; empty for any right")
 			return func(_ context.Context, c console, args []string) error {
 				switch {
 				case len(args) > 0:
 					return usage("it takes no arguments")
-				case *company == "" || *received == "":
-					return usage("give --company and --received-at")
+				case (*file == "") == (*company == ""):
+					return usage("give --file, or --company with --received-at")
+				case *file != "":
+					return deadlineOfFile(c, *file)
 				}
 				at, err := time.Parse(time.RFC3339, *received)
 				if err != nil {
 					return usage("--received-at is no instant; expected one such as 2026-01-31T09:00:00Z")
 				}
-				return deadline(c, *company, at, *country)
+				return deadlineOfCompany(c, *company, at, dsr.Place(*country).Clean(), *right)
 			}
 		},
 	}
 }
 
-func deadline(c console, company string, received time.Time, country string) error {
+func deadlineOfFile(c console, name string) error {
+	r, err := readClock(name)
+	if err != nil {
+		return fmt.Errorf("reading the clock: %w", err)
+	}
+	d, err := policy.Reckon(r)
+	if err != nil {
+		return err
+	}
+	return c.deadline(d, r.Zone)
+}
+
+// readClock decodes strictly: a key that is not known would be a fact ignored.
+func readClock(name string) (policy.Reckoning, error) {
+	in := io.Reader(os.Stdin)
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return policy.Reckoning{}, err
+		}
+		defer func() { _ = f.Close() }()
+		in = f
+	}
+	var f clockFile
+	decoder := json.NewDecoder(io.LimitReader(in, 1<<20))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&f); err != nil {
+		return policy.Reckoning{}, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return policy.Reckoning{}, errors.New("something follows the clock")
+	}
+	return f.reckoning()
+}
+
+// reckoning refuses what no rule would read, and what a rule would read wrongly.
+func (f clockFile) reckoning() (r policy.Reckoning, err error) {
+	if f.ReceivedAt.IsZero() {
+		return r, errors.New("received_at is missing: expected an instant such as 2026-01-31T09:00:00Z")
+	}
+	if r.Zone, err = time.LoadLocation(f.Zone); err != nil || f.Zone == "Local" {
+		return r, fmt.Errorf("zone: %q is no time zone: expected a name such as Europe/Warsaw", f.Zone)
+	}
+	if r.Clocks, err = policy.ClocksOf(f.Regimes, f.Right, f.ReceivedAt.In(r.Zone)); err != nil {
+		return r, err
+	}
+	if f.Calendar != "" {
+		var ok bool
+		if r.Calendar, ok = policy.CalendarOf(f.Calendar); !ok {
+			return r, fmt.Errorf("calendar: there is none %q: expected one of %s, or empty", f.Calendar, strings.Join(policy.Calendars(), ", "))
+		}
+	}
+	switch {
+	case f.PromisedDays < 0:
+		return r, errors.New("promised_days is negative: expected days, or 0 for no promise")
+	case f.PromisedDays > 0:
+		r.Promises = []policy.Promise{{Rule: "promise", Days: f.PromisedDays, Says: fmt.Sprintf("The company promised an answer within %d days.", f.PromisedDays)}}
+	}
+	r.Events = []dsr.ClockEvent{{Kind: dsr.Received, At: f.ReceivedAt}}
+	for _, e := range f.Events {
+		r.Events = append(r.Events, dsr.ClockEvent{Kind: dsr.ClockEventKind(e.Kind), At: e.At, By: e.By, Reason: e.Reason})
+	}
+	return r, nil
+}
+
+func deadlineOfCompany(c console, company string, received time.Time, place dsr.Place, right string) error {
 	pack, err := policy.Load(company)
 	if err != nil {
 		return err
 	}
-	if country != "" && !pack.KnownPlace(dsr.Place(country)) {
-		return usage("--country: no regime names %q; leave it empty for a country that was not said", country)
+	if place != "" && !pack.KnownPlace(place) {
+		return usage("--country: no regime names %q; leave it empty for a country that was not said", place)
 	}
-	d, err := pack.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: received}}, dsr.Place(country))
+	var rights []dsr.Right
+	if right != "" {
+		r, err := dsr.ParseRight(right)
+		if err != nil {
+			return usageError{err}
+		}
+		rights = append(rights, r)
+	}
+	d, err := pack.Due(rights, []dsr.ClockEvent{{Kind: dsr.Received, At: received}}, place)
 	if err != nil {
 		return err
 	}
-	date := func(t time.Time) string { return t.In(pack.Zone).Format(time.DateOnly) }
-	face := clockFace{Company: pack.ID, Zone: pack.Zone.String(), Due: date(d.DueAt), DueAt: d.DueAt, Margin: d.MarginAt, Rule: d.Rule}
-	for _, l := range d.Limits {
-		face.Limits = append(face.Limits, limitRow{Rule: l.Rule, Due: date(l.DueAt), Says: l.Says})
+	return c.deadline(d, pack.Zone)
+}
+
+// deadline prints the dates of a request.
+func (c console) deadline(d policy.Deadline, zone *time.Location) error {
+	face := clockFace{
+		AcknowledgeDue: dateIn(d.AcknowledgeDueAt, zone), Due: dateIn(d.DueAt, zone), RefusalDue: dateIn(d.RefusalDueAt, zone),
+		ExtensionNoticeDue: dateIn(d.ExtensionNoticeDueAt, zone), LatestDue: dateIn(d.LatestDueAt, zone), Explain: d.Explain,
 	}
 	return c.print(face, func(w io.Writer) error {
 		var out strings.Builder
-		fmt.Fprintf(&out, "Due on %s (%s), by %s.\n", face.Due, face.Zone, face.Rule)
-		for _, l := range face.Limits {
-			fmt.Fprintf(&out, "  %s  %s: %s\n", l.Due, l.Rule, l.Says)
+		fmt.Fprintf(&out, "Due on %s (%s), by %s.\n", *face.Due, zone, d.Rule)
+		for _, row := range []struct {
+			says string
+			date *string
+		}{
+			{"Confirm the receipt by", face.AcknowledgeDue},
+			{"A refusal is due by", face.RefusalDue},
+			{"An extension is told by", face.ExtensionNoticeDue},
+			{"With every extension", face.LatestDue},
+		} {
+			if row.date != nil {
+				fmt.Fprintf(&out, "%s %s.\n", row.says, *row.date)
+			}
+		}
+		for _, n := range face.Explain {
+			fmt.Fprintf(&out, "  %s: %s\n", n.Rule, n.Says)
 		}
 		_, err := io.WriteString(w, out.String())
 		return err
 	})
+}
+
+// dateIn returns the local date of an instant; nil for none.
+func dateIn(t time.Time, zone *time.Location) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.In(zone).Format(time.DateOnly)
+	return &s
 }

@@ -99,26 +99,3 @@ func TestPlanRefusesWithoutRepeatingTheRequest(t *testing.T) {
 		}
 	}
 }
-
-func TestDeadline(t *testing.T) {
-	out, errs, code := writ(t, "deadline", "--json", "--company", "pythonmaster", "--received-at", "2026-02-10T09:00:00Z", "--country", "PL")
-	var face clockFace
-	if err := json.Unmarshal([]byte(out), &face); err != nil || code != exitDone {
-		t.Fatalf("exit status %d: %s%s", code, out, errs)
-	}
-	if face.Due != "2026-03-10" || face.Rule != "EU-ALL" || face.Zone != "UTC" || len(face.Limits) != 2 || face.Limits[1].Due != "2026-03-12" || face.Limits[1].Rule != "PM-30" {
-		t.Errorf("the deadline is %+v", face)
-	}
-	out, _, code = writ(t, "deadline", "--company", "pythonmaster", "--received-at", "2026-11-20T09:00:00Z", "--country", "US")
-	if code != exitDone || !strings.Contains(out, "Due on 2026-12-20 (UTC), by PM-30.") || !strings.Contains(out, "2027-01-04  US-45") {
-		t.Errorf("exit status %d:\n%s", code, out)
-	}
-	for _, args := range [][]string{
-		{"deadline"}, {"deadline", "--company", "pythonmaster", "--received-at", "yesterday"},
-		{"deadline", "--company", "pythonmaster", "--received-at", "2026-11-20T09:00:00Z", "--country", "XX"},
-	} {
-		if _, _, code := writ(t, args...); code != exitUsage {
-			t.Errorf("%v: exit status %d, want %d", args, code, exitUsage)
-		}
-	}
-}

@@ -73,11 +73,13 @@ type Clock struct {
 	Days         int        `toml:"days"`
 	BusinessDays int        `toml:"business_days"`
 	Hours        int        `toml:"hours"`       // never moved by weekends
+	AtOnce       bool       `toml:"at_once"`     // the law gives no number: the days are a target of ours
 	WorkingDay   bool       `toml:"working_day"` // a period that ends on a weekend or holiday ends on the next working day
 	// The receipt is confirmed within so many days; 0 for no such duty.
 	AcknowledgeDays         int      `toml:"acknowledge_days"`
 	AcknowledgeBusinessDays int      `toml:"acknowledge_business_days"`
-	ExtendMonths            int      `toml:"extend_months"` // in addition to the period, counted from where it started
+	AcknowledgeRule         string   `toml:"acknowledge_rule"` // id of the duty that says so
+	ExtendMonths            int      `toml:"extend_months"`    // in addition to the period, counted from where it started
 	ExtendDays              int      `toml:"extend_days"`
 	ExtendReasons           []string `toml:"extend_reasons"` // closed list
 	// A refusal's own date, which nothing extends; both 0 for the clock's first period.
@@ -101,6 +103,7 @@ type Rule struct {
 	Row
 	Scope
 	Rights     []dsr.Right `toml:"rights"`
+	Every      bool        `toml:"every"`      // a duty that comes along with every right
 	Clock      string      `toml:"clock"`      // id of a clock of the regime; "" for none
 	Says       string      `toml:"says"`       // one plain sentence
 	Basis      []string    `toml:"basis"`      // legal bases of data that the right reaches; empty for all (portability: consent, contract)

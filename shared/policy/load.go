@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"path"
 	_ "time/tzdata" // zones are the pack's data, and a Lambda has no zone files
-
-	"github.com/writ-dsr/writ/shared/dsr"
 )
 
 //go:embed regimes companies
@@ -98,7 +96,7 @@ func Companies() []string {
 // Load reads an embedded company.
 func Load(company string) (*Company, error) { return LoadFS(files, company) }
 
-// LoadFS reads companies/<company>/{policy,systems}.toml from fsys; the law is
+// LoadFS reads companies/<company>/{policy,systems,recipients,customers}.toml from fsys; the law is
 // always the embedded one. An error of the files is Problems: each names file,
 // line and key.
 func LoadFS(fsys fs.FS, company string) (*Company, error) {
@@ -106,11 +104,11 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		return nil, fmt.Errorf("loading company %q: its id must be lower-case letters, digits and hyphens", company)
 	}
 	var problems Problems
-	c := &Company{regimes: map[string]Regime{}, countries: map[dsr.Place]string{}}
-	c.readRegimes(files, &problems)
-	if len(problems) > 0 {
-		return nil, problems
+	law := embeddedLaw()
+	if len(law.problems) > 0 {
+		return nil, law.problems
 	}
+	c := &Company{regimes: law.regimes, countries: law.countries, fallback: law.fallback, cited: map[Cite]string{}}
 
 	var pf policyFile
 	name := path.Join("companies", company, "policy.toml")
@@ -136,9 +134,11 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 	}
 	c.takeSystems(sf, part(data, "system", "mapping"), doc)
 
+	systems := doc
+
 	var rf recipientsFile
 	var kf customersFile
-	for _, extra := range []struct {
+	for _, more := range []struct {
 		name string
 		into any
 		take func(document)
@@ -146,19 +146,19 @@ func LoadFS(fsys fs.FS, company string) (*Company, error) {
 		{"recipients.toml", &rf, func(d document) { c.takeRecipients(rf, d) }},
 		{"customers.toml", &kf, func(d document) { c.takeCustomers(kf, d) }},
 	} {
-		name := path.Join("companies", company, extra.name)
+		name := path.Join("companies", company, more.name)
 		data, err := fs.ReadFile(fsys, name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a company without any
-		}
 		if err != nil {
 			return nil, fmt.Errorf("loading company %s: %s: %w", company, name, errors.Unwrap(err))
 		}
-		if doc := read(name, data, extra.into, &problems); !doc.broken {
-			extra.take(doc)
+		if doc := read(name, data, more.into, &problems); !doc.broken {
+			more.take(doc)
 		}
 	}
 
+	if len(problems) == 0 {
+		c.tryOrders(systems)
+	}
 	if len(problems) > 0 {
 		return nil, problems
 	}

@@ -120,11 +120,11 @@ func (r Regime) Rule(right dsr.Right, on time.Time) (Rule, bool) {
 }
 
 // DutiesOf returns what comes along with a right on a day: the duties that name it
-// and those that name no right.
+// and those that come with every right.
 func (r Regime) DutiesOf(right dsr.Right, on time.Time) []Rule {
 	var out []Rule
 	for _, d := range r.Duties {
-		if d.reach(r.Place) > 0 && d.InForce(on) && (len(d.Rights) == 0 || slices.Contains(d.Rights, right)) {
+		if d.reach(r.Place) > 0 && d.InForce(on) && (d.Every || slices.Contains(d.Rights, right)) {
 			out = append(out, d)
 		}
 	}
