@@ -19,25 +19,47 @@ type Ground struct {
 	Plain        string   `toml:"plain"`        // one sentence for the person
 	Cite         string   `toml:"cite"`         // the law
 	Years        int      `toml:"years"`        // how long, from the date of the record
+	Months       int      `toml:"months"`       // beside the years: three and a half years are 3 and 6
 	YearEnd      bool     `toml:"year_end"`     // counted from the end of the record's year: books are kept by years
 	Confidence   string   `toml:"confidence"`   // checked or recheck
 	Fact                  // its Decision is the open one for the regimes it does not name
 }
 
 // Ground returns the ground on which a category is kept from a person who lives
-// in country. Without one that holds for the person's law the answer is false:
-// what a system keeps all the same stays "kept" and is told as such, never as a
-// legal duty.
+// in place: every law that gives this person the erasure must know one. Of
+// several the one that ends first is returned, for then a law wants the data
+// gone. Without one the answer is false: what a system keeps all the same stays
+// "kept" and is told as such, never as a legal duty.
 func (c *Company) Ground(category string, place dsr.Place) (Ground, bool) {
-	regime := c.Regime(place).ID
-	i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
-		return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, regime)
-	})
-	if i < 0 {
-		return Ground{}, false
+	var first Ground
+	found := false
+	for _, law := range c.Laws(place) {
+		if !law.erases() {
+			continue
+		}
+		i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
+			return slices.Contains(g.Categories, category) && slices.Contains(g.Regimes, law.ID)
+		})
+		if i < 0 {
+			return Ground{}, false
+		}
+		if !found || c.Grounds[i].months() < first.months() {
+			first, found = c.Grounds[i], true
+		}
 	}
-	return c.Grounds[i], true
+	return first, found
 }
+
+// erases reports whether a law gives the right of erasure at all; one that names
+// no right takes none.
+func (r Regime) erases() bool {
+	return len(r.Rules) == 0 || slices.ContainsFunc(r.Rules, func(rule Rule) bool {
+		return rule.reach(r.Place) > 0 && slices.Contains(rule.Rights, dsr.Erasure)
+	})
+}
+
+// months is how long the ground reaches.
+func (g Ground) months() int { return 12*g.Years + g.Months }
 
 // Until returns the date, 2006-01-02, to which the ground reaches when counted
 // from the date of the record, or from the request where the record's own date
@@ -47,7 +69,15 @@ func (g Ground) Until(from time.Time) string {
 	if g.YearEnd {
 		from = time.Date(from.Year(), time.December, 31, 0, 0, 0, 0, time.UTC)
 	}
-	return from.AddDate(g.Years, 0, 0).Format(time.DateOnly)
+	return monthsLater(from, g.months()).Format(time.DateOnly)
+}
+
+// monthsLater is the same-numbered day so many months later, or the last day of
+// a month that has no such day.
+func monthsLater(t time.Time, months int) time.Time {
+	year, month, day := t.Date()
+	last := time.Date(year, month+time.Month(months)+1, 0, 0, 0, 0, 0, t.Location())
+	return time.Date(last.Year(), last.Month(), min(day, last.Day()), 0, 0, 0, 0, t.Location())
 }
 
 // Undecided returns the decision that is still the controller's for a category

@@ -44,14 +44,14 @@ const (
 
 // Plan is the work for one request, in the order it must run.
 type Plan struct {
-	Rights    []dsr.Right `json:"rights"`
-	Regime    string      `json:"regime"`
-	Assumed   bool        `json:"regime_assumed,omitempty"` // the country was unknown or not said
-	Bundle    bool        `json:"bundle"`                   // a copy is made between gather and act
-	Waves     []Wave      `json:"waves"`                    // gather waves, then act waves
-	Owed      []Owed      `json:"owed,omitempty"`           // outcomes that need no visit
-	Decisions []Decision  `json:"decisions,omitempty"`      // what the controller must still decide for this person
-	Reach     map[dsr.Right]map[string]bool `json:"-"` // the categories a right gets to; absent for all
+	Rights    []dsr.Right                   `json:"rights"`
+	Regime    string                        `json:"regime"`
+	Assumed   bool                          `json:"regime_assumed,omitempty"` // the country was unknown or not said
+	Bundle    bool                          `json:"bundle"`                   // a copy is made between gather and act
+	Waves     []Wave                        `json:"waves"`                    // gather waves, then act waves
+	Owed      []Owed                        `json:"owed,omitempty"`           // outcomes that need no visit
+	Decisions []Decision                    `json:"decisions,omitempty"`      // what the controller must still decide for this person
+	Reach     map[dsr.Right]map[string]bool `json:"-"`                        // the categories a right gets to; absent for all
 }
 
 // Wave is a set of visits that may run at the same time.
@@ -71,6 +71,8 @@ type Visit struct {
 	Purposes   []dsr.Purpose `json:"purposes,omitempty"`  // what its Suppress stops
 	Recipient  string        `json:"recipient,omitempty"` // who is told, where it is no system's visit
 	NotBefore  time.Time     `json:"not_before,omitzero"`
+	// Only names the categories of an op that is for fewer than Categories.
+	Only map[dsr.Op][]string `json:"only,omitempty"`
 }
 
 // Owed is an outcome that follows from the pack alone. An export nobody can

@@ -61,6 +61,11 @@ func lines(p Plan) []string {
 	return out
 }
 
+// theirs leaves out what Writ owes of its own records.
+func theirs(owed []Owed) []Owed {
+	return slices.DeleteFunc(slices.Clone(owed), func(o Owed) bool { return o.System == dsr.Itself })
+}
+
 func noSuppress(_ System, op dsr.Op) bool { return op != dsr.Suppress }
 
 func TestPlans(t *testing.T) {
@@ -131,8 +136,8 @@ func TestPlans(t *testing.T) {
 			if diff := cmp.Diff(c.want, lines(p)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if p.Bundle != c.bundle || len(p.Owed) != 0 {
-				t.Errorf("bundle %v, owed %v; want %v and nothing", p.Bundle, p.Owed, c.bundle)
+			if owed := theirs(p.Owed); p.Bundle != c.bundle || len(owed) != 0 {
+				t.Errorf("bundle %v, owed %v; want %v and nothing", p.Bundle, owed, c.bundle)
 			}
 			if err := company.CheckOrder(p); err != nil {
 				t.Error(err)
@@ -155,7 +160,7 @@ func TestWhatNobodyCanDoIsOwed(t *testing.T) {
 		{System: "log", Op: dsr.Export, Outcome: dsr.Outcome{Category: "data", Kind: dsr.Refused, Reason: ReasonNoExport}},
 		{System: "log", Op: dsr.Erase, Outcome: dsr.Outcome{Category: "data", Kind: dsr.Kept, Rule: RuleNoErase}},
 	}
-	if diff := cmp.Diff(want, p.Owed); diff != "" {
+	if diff := cmp.Diff(want, theirs(p.Owed)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, o := range p.Owed {
@@ -291,10 +296,10 @@ func TestCheckOrderSeesEveryBreach(t *testing.T) {
 		"has nothing to do": func(p *Plan) {
 			p.Waves[0].Visits[0].Ops = nil
 		},
-		"unknown phase":                     func(p *Plan) { p.Waves[0].Phase = "later" },
-		"planned for erasure in system app": func(p *Plan) { p.Waves = p.Waves[:5] },
-		"planned for access in system app":  func(p *Plan) { p.Waves[0].Visits[0].Ops = []dsr.Op{dsr.Locate} },
-		"a bundle is made when":             func(p *Plan) { p.Bundle = false },
+		"unknown phase": func(p *Plan) { p.Waves[0].Phase = "later" },
+		"planned for erasure of data in system app": func(p *Plan) { p.Waves = p.Waves[:5] },
+		"planned for access of data in system app":  func(p *Plan) { p.Waves[0].Visits[0].Ops = []dsr.Op{dsr.Locate} },
+		"a bundle is made when":                     func(p *Plan) { p.Bundle = false },
 	} {
 		p := good()
 		breach(&p)
@@ -345,7 +350,7 @@ func TestExpect(t *testing.T) {
 	}
 	received := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	expect := func(country dsr.Place, rights ...dsr.Right) map[string]Expectation {
-		p, err := c.Plan(Question{Rights: rights, Place: country, Can: noSuppress})
+		p, err := c.Plan(Question{Rights: rights, Place: country, Can: noSuppress, Events: []dsr.ClockEvent{{Kind: dsr.Received, At: received}}})
 		if err != nil {
 			t.Fatal(err)
 		}

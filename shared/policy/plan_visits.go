@@ -300,7 +300,11 @@ func (b *builder) act(s System) Visit {
 		b.owe(s, dsr.Suppress, reason, stopped)
 		return Visit{}
 	}
-	b.removed = append(b.removed, removed...)
+	for _, id := range removed {
+		if !slices.Contains(b.removed, id) {
+			b.removed = append(b.removed, id)
+		}
+	}
 	b.stopped |= sm
 	var v Visit
 	if len(stopped) > 0 {
@@ -338,9 +342,29 @@ func (b *builder) act(s System) Visit {
 			v.Categories = append(v.Categories, id)
 		}
 	}
+	if slices.Contains(v.Ops, dsr.Suppress) && slices.Contains(v.Purposes, dsr.AllUse) || len(stopped) == 0 {
+		stopped = append(stopped, removed...)
+	}
+	for op, some := range map[dsr.Op][]string{dsr.Suppress: stopped, dsr.Rectify: changed, dsr.Erase: removed} {
+		if slices.Contains(v.Ops, op) {
+			v.only(op, some)
+		}
+	}
 	v.System, v.Manual = s.ID, s.Manual()
 	v.Rights = b.served(rm|cm|sm, dsr.ByChange, dsr.ByRemoval, dsr.ByMark, dsr.ByStop)
 	return b.byPerson(s, v)
+}
+
+// only narrows an op of the visit to some of its categories.
+func (v *Visit) only(op dsr.Op, categories []string) {
+	some := slices.DeleteFunc(slices.Clone(v.Categories), func(id string) bool { return !slices.Contains(categories, id) })
+	if len(some) == len(v.Categories) {
+		return
+	}
+	if v.Only == nil {
+		v.Only = map[dsr.Op][]string{}
+	}
+	v.Only[op] = some
 }
 
 // erase adds the erasure to a visit. The suppression that goes with it is a
@@ -468,7 +492,7 @@ func (c *Company) itself(q Question, w work) []Owed {
 
 // recordsUntil is the day on which Writ's record of the request ends.
 func (c *Company) recordsUntil(q Question) string {
-	return c.local(received(q.Events)).AddDate(0, max(c.Records.Months, leastRecords), 0).Format(time.DateOnly)
+	return monthsLater(c.local(received(q.Events)), max(c.Records.Months, leastRecords)).Format(time.DateOnly)
 }
 
 // received is when the request came first; the zero time where no event says so.
