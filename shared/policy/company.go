@@ -43,12 +43,13 @@ type Company struct {
 	Grounds         []Ground
 	Transfers       string // how data that leaves the person's country is protected, plain words
 	Assignees       map[string]string
-	Cites           []Cite     // every phrase quoted from the policy text, as evidence
 	Decisions       []Decision // what the policy text leaves open
 	regimes         map[string]Regime
 	countries       map[dsr.Place]string // place → id of the regime
 	fallback        string               // id of the regime for a country that is unknown or not said
 	systemsFile     document             // for faults found after loading
+	evidence        []FactRow            // every row that rests on the company's text
+	cited           map[Cite]string      // phrase → row that cites it
 }
 
 // Controller is the company in the sense of GDPR Art. 4(7).

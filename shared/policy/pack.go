@@ -43,7 +43,7 @@ type Representative struct {
 // Channel is a way the company offers to make a request.
 type Channel struct {
 	ID      string      `toml:"id"`
-	Kind    string      `toml:"kind"`  // form, mail, post, phone, account, page, message_link, consent_manager
+	Kind    string      `toml:"kind"`  // form, mail, post, phone, account, page, message_link, consent_manager, browser
 	Where   string      `toml:"where"` // address, number or page, plain words
 	Rights  []dsr.Right `toml:"rights"`
 	Subject string      `toml:"subject"` // words that mark a mail as a request; a request without them is never refused
@@ -103,7 +103,7 @@ type Sale struct {
 
 // Marketing is one channel of marketing and how a person stops it.
 type Marketing struct {
-	Channel string `toml:"channel"` // email, sms, call, push, desktop, ads, post
+	Channel string `toml:"channel"` // email, sms, call, push, desktop, ads, post, forms
 	Stop    string `toml:"stop"`    // how, plain words
 	Fact
 }

@@ -32,6 +32,8 @@ categories = ["account"]
 source = "you"
 recipients = ["us"]
 assignee = "officer"
+decision = "silent"
+enforced_by = "plan"
 [system.config]
 bucket = "b"
 [[system.mapping.table]]
@@ -71,8 +73,10 @@ table = "second"
 
 func pack(policyFile, systemsFile string) fstest.MapFS {
 	return fstest.MapFS{
-		"companies/acme/policy.toml":  {Data: []byte(policyFile)},
-		"companies/acme/systems.toml": {Data: []byte(systemsFile)},
+		"companies/acme/policy.toml":     {Data: []byte(policyFile)},
+		"companies/acme/systems.toml":    {Data: []byte(systemsFile)},
+		"companies/acme/recipients.toml": {Data: []byte("")},
+		"companies/acme/customers.toml":  {Data: []byte("")},
 	}
 }
 
@@ -82,19 +86,28 @@ updated = "2026-01-01"
 zone = "UTC"
 margin_days = 3
 transfers = "none"
+[records]
+months = 24
+cite = "11 CCR 7101"
 [controller]
 name = "Acme"
 country = "US"
 established_in = "us"
+decision = "silent"
+enforced_by = "notice"
 [contacts]
 officer = "Privacy Officer"
 mail = "privacy@acme.example"
 post = "1 Street"
 complain = "write to us"
+decision = "silent"
+enforced_by = "notice"
 [[promise]]
 days = 30
 rule = "ACME-30"
 says = "We promise 30 days."
+decision = "silent"
+enforced_by = "due"
 [assignees]
 officer = "privacy@acme.example"
 [[category]]
@@ -102,9 +115,16 @@ id = "account"
 name = "Your account"
 why = "To run it."
 basis = "contract"
+bases = ["contract"]
 retention = "While it is active."
 source = "You gave it."
+decision = "silent"
+enforced_by = "plan"
 on_erasure = "erase"
+[[needs_controller_decision]]
+id = "silent"
+question = "What does Acme say? It says nothing."
+safe_default = "What the law says."
 `
 
 const minimalSystems = `[[system]]
@@ -115,5 +135,7 @@ categories = ["account"]
 source = "you"
 recipients = ["us"]
 assignee = "officer"
+decision = "silent"
+enforced_by = "plan"
 system_of_record = true
 `
