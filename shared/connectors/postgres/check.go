@@ -51,6 +51,9 @@ func (s *session) checkExists() error {
 		for _, y := range e.yields {
 			named = append(named, y.column)
 		}
+		if e.retainFrom != "" {
+			named = append(named, e.retainFrom)
+		}
 		for _, c := range e.rectify {
 			named = append(named, c)
 		}

@@ -27,6 +27,8 @@ type entry struct {
 	rectify    map[string]string
 	earlier    []*entry // entries of the same table that come first
 	reached    bool     // paths of other entries end here
+	recognised bool     // a row is the person's also by what it yielded
+	retainFrom string   // column whose date the category's period counts from
 }
 
 type yield struct {
@@ -67,6 +69,9 @@ func compile(m Mapping) ([]*entry, error) {
 		}
 	}
 	for _, e := range all {
+		if e.retainFrom == "" && e.own.direct() && slices.ContainsFunc(all, func(o *entry) bool { return o.category == e.category && o.retainFrom != "" }) {
+			return nil, fmt.Errorf("reading the mapping: table %s: another table of category %s has retain_from: name the column here too", e.label, e.category)
+		}
 		if c := e.joined(all); c != "" {
 			return nil, fmt.Errorf("reading the mapping: table %s: column %s cannot be corrected: other tables are joined to it", e.label, c)
 		}
@@ -87,7 +92,7 @@ func (t Table) entry(before []*entry) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{label: n.String(), name: n, category: t.Category, action: t.Action, rule: t.Rule, columns: t.Columns, ownColumns: t.OwnColumns, rectify: t.Rectify}
+	e := &entry{label: n.String(), name: n, category: t.Category, action: t.Action, rule: t.Rule, columns: t.Columns, ownColumns: t.OwnColumns, rectify: t.Rectify, retainFrom: t.RetainFrom}
 	for _, b := range before {
 		if b.name == n {
 			e.earlier = append(e.earlier, b)
@@ -143,6 +148,8 @@ func (e *entry) check(t Table) error {
 		return fmt.Errorf("set and null belong to action anonymise, not to %s", e.action)
 	case e.action == Keep && e.rule == "":
 		return errors.New("action keep needs rule: the id of the rule on which the rows stay")
+	case e.retainFrom != "" && (!e.own.direct() || len(e.others) > 0):
+		return errors.New("retain_from needs an owner column and no co_owner: whose record it is must stand in the row")
 	case len(e.others) == 0 && (len(e.ownColumns) > 0 || len(t.Mask) > 0):
 		return errors.New("own_columns and mask belong to rows that somebody else owns too: name co_owner")
 	case e.action == Keep && len(t.Mask) > 0:

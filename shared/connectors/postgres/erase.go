@@ -15,8 +15,12 @@ import (
 // and whose they are is decided anew, so that a second call finds nothing to
 // do; what the footprint names and is gone already counts as erased.
 func (d *Driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt, error) {
+	d, err := d.of(t)
+	if err != nil {
+		return connector.Receipt{}, err
+	}
 	var all tallies
-	err := d.write(ctx, dsr.Erase, func(ctx context.Context, s *session) error {
+	err = d.write(ctx, dsr.Erase, func(ctx context.Context, s *session) error {
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {
 			return err
 		}

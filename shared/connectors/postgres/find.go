@@ -59,13 +59,16 @@ func (s *session) linked(q *query, e *entry, l link, row string) string {
 	if !l.direct() {
 		return s.walk(q, e.name, l, row)
 	}
-	mine := s.found.same[holder{e.name, l.column}]
-	if len(mine) == 0 {
-		return never
+	cond := never
+	if mine := s.found.same[holder{e.name, l.column}]; len(mine) > 0 {
+		// The first half can use an index, the second is exact under any collation.
+		stored, a := row+"."+quote(l.column)+"::text", q.arg(mine)
+		cond = fmt.Sprintf("(%s = ANY (%s::text[]) AND %s COLLATE \"C\" = ANY (%s::text[]))", stored, a, stored, a)
 	}
-	// The first half can use an index, the second is exact under any collation.
-	stored, a := row+"."+quote(l.column)+"::text", q.arg(mine)
-	return fmt.Sprintf("(%s = ANY (%s::text[]) AND %s COLLATE \"C\" = ANY (%s::text[]))", stored, a, stored, a)
+	if l.column == e.own.column {
+		return s.recognise(q, e, row, cond)
+	}
+	return cond
 }
 
 // walk follows the hops of a link to rows that are the person's, and in a read

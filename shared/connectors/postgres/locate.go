@@ -26,8 +26,15 @@ const (
 // A row whose owner column differs from the person's address in case alone is a
 // candidate for a person to decide on.
 func (d *Driver) Locate(ctx context.Context, t connector.Task) (connector.Footprint, error) {
+	if t.Expired != nil {
+		return d.expired(ctx, *t.Expired)
+	}
+	d, err := d.of(t)
+	if err != nil {
+		return connector.Footprint{}, err
+	}
 	f := connector.Footprint{Counts: map[string]int{}}
-	err := d.read(ctx, dsr.Locate, d.statement, func(ctx context.Context, s *session) error {
+	err = d.read(ctx, dsr.Locate, d.statement, func(ctx context.Context, s *session) error {
 		if err := s.match(ctx, mayLocate(t.Identities)); err != nil {
 			return err
 		}

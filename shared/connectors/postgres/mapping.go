@@ -39,6 +39,8 @@ type Table struct {
 
 	Yields  map[string]dsr.Kind `toml:"yields"`  // column → kind of identifier that other systems look for
 	Rectify map[string]string   `toml:"rectify"` // field of a correction → column
+
+	RetainFrom string `toml:"retain_from"` // column with the date that the category's retention period counts from; empty there means that it does not run
 }
 
 // Owner is the column that holds an identifier of the person.

@@ -62,6 +62,13 @@ func (s *session) match(ctx context.Context, identities []dsr.Identity) error {
 				return err
 			}
 		}
+		if e.recognised {
+			for _, y := range e.yields {
+				if ids := byKind[y.kind]; len(ids) > 0 {
+					s.found.same[holder{e.name, y.column}], looked = ids, true
+				}
+			}
+		}
 	}
 	// Identifiers that only a vendor vouches for are looked up in every system,
 	// and one that this system does not know leads nowhere; that the person's own

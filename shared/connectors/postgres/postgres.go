@@ -27,6 +27,7 @@ func Descriptor() (connector.Descriptor, error) { return connector.ParseDescript
 // and closes it: a driver holds nothing between calls.
 type Driver struct {
 	connector.Base // Suppress: none
+	mapping        Mapping
 	entries        []*entry
 	conn           *pgx.ConnConfig
 	statement      time.Duration // longest statement of a transaction that locks rows
@@ -60,7 +61,7 @@ func open(cfg connector.Config) (*Driver, error) {
 	if err != nil {
 		return nil, invalid("", "%s of system %q", err, cfg.System)
 	}
-	d := &Driver{}
+	d := &Driver{mapping: m}
 	if d.entries, err = compile(m); err != nil {
 		return nil, invalid("", "%s of system %q", err, cfg.System)
 	}

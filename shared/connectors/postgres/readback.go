@@ -14,8 +14,12 @@ import (
 // reached rows that may be gone. A replaced value counts as gone only while it
 // is the one that the mapping puts there.
 func (d *Driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Receipt) (connector.Evidence, error) {
+	d, err := d.of(t)
+	if err != nil {
+		return connector.Evidence{}, err
+	}
 	seen := connector.Evidence{Remaining: map[string]int{}, Kept: map[string]int{}}
-	err := d.read(ctx, dsr.ReadBack, d.statement, func(ctx context.Context, s *session) error {
+	err = d.read(ctx, dsr.ReadBack, d.statement, func(ctx context.Context, s *session) error {
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {
 			return err
 		}
