@@ -34,6 +34,7 @@ var rooms = []room{
 	{path: "shared/connectors/all", may: []string{"shared/connector", "shared/connectors/*"}, never: aws},
 
 	{path: "shared/ledger", may: []string{"shared/dsr"}, never: aws},
+	{path: "shared/ledger/dossier", may: []string{"shared/dsr", "shared/ledger", "shared/policy"}, never: aws},
 	{path: "shared/ledger/dynamo", may: []string{"shared/dsr", "shared/ledger"}},
 	{path: "shared/platform", may: []string{"shared/dsr", "shared/connector", "shared/platform/..."}},
 	// What every function's main would repeat: it reads the environment and

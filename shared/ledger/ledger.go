@@ -107,6 +107,22 @@ func (r Request) Own() bool { return r.Channel == ChannelDeferral || r.Channel =
 // Place is where the person lives.
 func (r Request) Place() dsr.Place { return dsr.PlaceOf(r.Country, r.State) }
 
+// OfficerRole owns what waits for a decision on proof; every pack has it.
+const OfficerRole = "privacy_officer"
+
+// Reasons why a request waits for a decision on proof, taken at the desk.
+const (
+	ReasonProof       = "proof_decision" // the mailbox is proved, the rest a person compares
+	ReasonAddressLost = "address_lost"   // the person no longer reads the mailbox on file
+	ReasonDoubt       = "identity_doubt" // a reasoned question about who asks is open
+)
+
+// AwaitsProof reports whether a person must decide who asks. Until then nothing
+// runs: no answer to a task and no sweep takes such a request up.
+func (r Request) AwaitsProof() bool {
+	return r.Status == dsr.NeedsAttention && r.VerifiedAt.IsZero() && !r.Own()
+}
+
 // Proofless reports whether the request asks only for what nobody may ask proof
 // for. Such a request runs at once and can erase nothing.
 func (r Request) Proofless() bool {

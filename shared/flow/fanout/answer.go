@@ -242,6 +242,9 @@ func (a *Answer) guard() passcode.Guard {
 func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Response, error) {
 	said := r.Form.Get("answer")
 	if o.own() {
+		if o.request.AwaitsProof() {
+			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Who asks must be decided first, at the desk: writ proof decide."}})
+		}
 		if said != connector.AnswerAgain {
 			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Choose an answer."}})
 		}

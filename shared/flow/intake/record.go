@@ -32,6 +32,9 @@ func (s *Stage) signalled(w wish, now time.Time) bool {
 	if slices.ContainsFunc(w.rights, func(r dsr.Right) bool { return slices.Contains(optOuts, r) }) {
 		return true
 	}
+	if w.place.Country() == "US" {
+		return true // whatever the state
+	}
 	if w.place == "" {
 		return false
 	}
@@ -135,14 +138,6 @@ func (s *Stage) start(ctx context.Context, r ledger.Request) {
 	}
 }
 
-// Reasons why a request is a person's before anything runs.
-const (
-	// ReasonAddressLost is that the person no longer reads the mailbox on file.
-	ReasonAddressLost = "address_lost"
-	// ownerRole is who decides on proof, a role of every pack.
-	ownerRole = "privacy_officer"
-)
-
 // request makes the record of one part: nothing in it names the person.
 func (s *Stage) request(p part, w wish, now, after time.Time) (ledger.Request, error) {
 	clock := []dsr.ClockEvent{{Kind: dsr.Received, At: now}}
@@ -164,7 +159,7 @@ func (s *Stage) request(p part, w wish, now, after time.Time) (ledger.Request, e
 		r.Status, r.VerifiedAt = dsr.Running, now
 		return r, nil
 	case w.by == dsr.Unmailable:
-		r.Status, r.Owner, r.Reason = dsr.NeedsAttention, ownerRole, ReasonAddressLost
+		r.Status, r.Owner, r.Reason = dsr.NeedsAttention, ledger.OfficerRole, ledger.ReasonAddressLost
 	default:
 		r.ProofDue = now.Add(ProofPeriod)
 	}

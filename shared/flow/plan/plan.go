@@ -86,6 +86,9 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 	switch r.Status {
 	case dsr.Running, dsr.Answered:
 	case dsr.NeedsAttention:
+		if r.AwaitsProof() {
+			return out, nil // a person decides who asks: that starts the next run
+		}
 		if r, err = s.resume(ctx, r); err != nil {
 			return Output{}, err
 		}

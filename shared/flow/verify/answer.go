@@ -30,6 +30,7 @@ type AnswerLedger interface {
 	CountAttempt(ctx context.Context, hash string, max int) error
 	ClaimIdentity(ctx context.Context, hash string, id dsr.RequestID) (dsr.RequestID, error)
 	ReleaseIdentity(ctx context.Context, hash string, id dsr.RequestID) error
+	ReplaceSubject(ctx context.Context, s ledger.SealedSubject) error
 }
 
 // Hasher makes keyed hashes.
@@ -76,9 +77,9 @@ func NewAnswer(a Answer) *Answer {
 
 // Handle serves /confirm and /not-me. GET shows a page and changes nothing.
 func (a *Answer) Handle(ctx context.Context, r web.Request) (web.Response, error) {
-	purpose, page := ledger.TokenConfirm, "confirm"
+	purpose := ledger.TokenConfirm
 	if strings.HasSuffix(r.Path, "/not-me") {
-		purpose, page = ledger.TokenDisown, "disown"
+		purpose = ledger.TokenDisown
 	}
 	secret := r.Query.Get("t")
 	if r.Method == http.MethodPost {
@@ -103,29 +104,47 @@ func (a *Answer) Handle(ctx context.Context, r web.Request) (web.Response, error
 	if request.Status != dsr.Verifying || spent(token, a.Now()) {
 		return a.used(), nil
 	}
-	if r.Method != http.MethodPost {
-		return a.ask(http.StatusOK, page, secret, request, nil), nil
-	}
 	if purpose == ledger.TokenDisown {
+		if r.Method != http.MethodPost {
+			return a.askDisown(http.StatusOK, secret, request, nil), nil
+		}
 		return a.disown(ctx, r, secret, token, request)
 	}
-	return a.confirm(ctx, r, secret, token, request)
+	d, err := dossier.Open(ctx, a.Ledger, a.Keys, request.ID)
+	if err != nil {
+		return web.Response{}, err
+	}
+	p := a.proof(d)
+	if r.Method != http.MethodPost {
+		return a.ask(http.StatusOK, secret, request, p, nil), nil
+	}
+	p.read(r.Form)
+	return a.confirm(ctx, r, secret, token, request, p)
 }
 
-func (a *Answer) ask(status int, page, secret string, r ledger.Request, problems []web.Problem) web.Response {
-	v := web.View{Title: "Confirm your request", Lead: "Type the code that the form showed you to confirm your request.", Problems: problems,
-		Data: map[string]any{"Token": secret, "Asked": asked(r.Rights, r.Words), "Due": r.DueAt, "Erasure": slices.Contains(r.Rights, dsr.Erasure)}}
-	if page == "disown" {
-		v.Title, v.Lead = "This was not me", "Tell us that you did not send this request, and it ends."
-	}
-	return a.pages.Page(status, page, v)
+// ask shows the page on which a person confirms.
+func (a *Answer) ask(status int, secret string, r ledger.Request, p proof, problems []web.Problem) web.Response {
+	return a.pages.Page(status, "confirm", web.View{
+		Title: "Confirm your request", Lead: "Type the code that the form showed you to confirm your request.", Problems: problems,
+		Data: map[string]any{
+			"Token": secret, "Asked": asked(r.Rights, r.Words), "Due": r.DueAt, "Erasure": dsr.Wants(r.Rights, dsr.ByRemoval), "Agent": r.By == dsr.Agent,
+			"Points": p.open(), "Declare": p.declare && p.given.Declared == "", "Typed": p.typed, "Declared": p.typed["declared"], "Person": p.person(),
+		},
+	})
+}
+
+func (a *Answer) askDisown(status int, secret string, r ledger.Request, problems []web.Problem) web.Response {
+	return a.pages.Page(status, "disown", web.View{
+		Title: "This was not me", Lead: "Tell us that you did not send this request, and it ends.", Problems: problems,
+		Data: map[string]any{"Token": secret, "Asked": asked(r.Rights, r.Words)},
+	})
 }
 
 func (a *Answer) page(status int, page, title, lead string, data any) web.Response {
 	return a.pages.Page(status, page, web.View{Title: title, Lead: lead, Data: data})
 }
 
-func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, token ledger.Token, request ledger.Request) (web.Response, error) {
+func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, token ledger.Token, request ledger.Request, p proof) (web.Response, error) {
 	code := ledger.CleanCode(r.Form.Get("code"))
 	var problems []web.Problem
 	if strings.TrimSpace(r.Form.Get("code")) == "" {
@@ -134,8 +153,9 @@ func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, toke
 	if r.Form.Get("confirm") != "yes" {
 		problems = append(problems, web.Problem{Field: "confirm", Text: "Tick the box to confirm that you ask for this."})
 	}
+	problems = append(problems, p.problems()...)
 	if len(problems) > 0 { // nothing typed is no attempt: scanners submit empty forms
-		return a.ask(http.StatusBadRequest, "confirm", secret, request, problems), nil
+		return a.ask(http.StatusBadRequest, secret, request, p, problems), nil
 	}
 	hash, err := a.Hasher.Hash(ctx, "code", string(request.ID)+code)
 	if err != nil {
@@ -148,20 +168,32 @@ func (a *Answer) confirm(ctx context.Context, r web.Request, secret string, toke
 		case err != nil:
 			return web.Response{}, fmt.Errorf("counting the attempt: %w", err)
 		}
-		return a.ask(http.StatusBadRequest, "confirm", secret, request, []web.Problem{{Field: "code", Text: "This is not the code of this request; type the one the form showed you."}}), nil
+		return a.ask(http.StatusBadRequest, secret, request, p, []web.Problem{{Field: "code", Text: "This is not the code of this request; type the one the form showed you."}}), nil
 	}
 	if token.Attempts >= maxAttempts {
 		return a.page(http.StatusGone, "message", "Too many wrong codes", "The code was wrong too often, so this link no longer works; please send your request again.", nil), nil
 	}
 	d, err := a.open(ctx, token)
 	if err == nil {
-		d, err = a.prove(ctx, d)
+		err = a.keep(ctx, d, p)
+	}
+	switch {
+	case err != nil:
+	case p.person():
+		d, err = a.refer(ctx, d, p)
+	default:
+		d, err = a.prove(ctx, d, p)
 	}
 	switch {
 	case errors.Is(err, ledger.ErrUsed), errors.Is(err, ledger.ErrExpired):
 		return a.used(), nil
 	case err != nil:
 		return web.Response{}, err
+	}
+	if d.Request.Status == dsr.NeedsAttention {
+		return a.page(http.StatusOK, "looked", "A person looks at what you gave us",
+			"Thank you: your mail address is confirmed, and a person of our team now looks at the rest.",
+			map[string]any{"Reference": string(request.ID), "Due": d.Request.DueAt}), nil
 	}
 	a.release(ctx, d) // first: the proof is recorded, whatever becomes of the page
 	status, err := a.statusLink(ctx, d.Request)
@@ -205,7 +237,7 @@ func (a *Answer) move(ctx context.Context, id dsr.RequestID, f func(*ledger.Requ
 // prove marks the request verified, or merged into an earlier open one of the
 // same person: only among proved requests, so that nobody can block another's
 // by asking first.
-func (a *Answer) prove(ctx context.Context, d dossier.Dossier) (dossier.Dossier, error) {
+func (a *Answer) prove(ctx context.Context, d dossier.Dossier, p proof) (dossier.Dossier, error) {
 	id := d.Request.ID
 	hash, err := a.Hasher.Hash(ctx, "identity", d.Subject.Email())
 	if err != nil {
@@ -223,7 +255,7 @@ func (a *Answer) prove(ctx context.Context, d dossier.Dossier) (dossier.Dossier,
 	if err != nil {
 		return dossier.Dossier{}, fmt.Errorf("recording the proof of request %s: %w", id, err)
 	}
-	err = a.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventVerified, At: now, Run: d.Request.Run, Detail: map[string]any{"proof": "mailbox_and_code"}})
+	err = a.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventVerified, At: now, Run: d.Request.Run, Detail: map[string]any{"proof": "mailbox_and_code", "declared": p.declare}})
 	return d, err
 }
 
@@ -317,7 +349,7 @@ func (a *Answer) release(ctx context.Context, d dossier.Dossier) {
 
 func (a *Answer) disown(ctx context.Context, r web.Request, secret string, token ledger.Token, request ledger.Request) (web.Response, error) {
 	if typed := strings.ToLower(strings.Join(strings.Fields(r.Form.Get("word")), " ")); typed != "not me" {
-		return a.ask(http.StatusBadRequest, "disown", secret, request, []web.Problem{{Field: "word", Text: "Type the words: not me"}}), nil
+		return a.askDisown(http.StatusBadRequest, secret, request, []web.Problem{{Field: "word", Text: "Type the words: not me"}}), nil
 	}
 	d, err := a.open(ctx, token)
 	now := a.Now()
