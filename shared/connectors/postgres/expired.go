@@ -21,7 +21,7 @@ func (d *Driver) expired(ctx context.Context, x connector.Expired) (connector.Fo
 	err := d.read(ctx, dsr.Locate, d.statement, func(ctx context.Context, s *session) error {
 		i := slices.IndexFunc(s.entries, func(e *entry) bool { return e.category == x.Category && e.retainFrom != "" })
 		if i < 0 {
-			return invalid(s.op, "looking for what has expired: no table of category %s has retain_from in the mapping", x.Category)
+			return &connector.Error{Kind: connector.Unsupported, Op: s.op, Err: fmt.Errorf("looking for what has expired: no table of category %s has retain_from in the mapping", x.Category)}
 		}
 		// The first table leads; of the others, a row that still runs spares its person.
 		e := s.entries[i]

@@ -188,7 +188,11 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 		Visit: v, Identities: d.Subject.Identities, Box: d.Box,
 		Whole: t.System.Categories, Changes: d.Subject.Changes, Unproved: d.Request.Proofless(),
 		Parts:  func(next int) connector.Parts { return t.Parts(v.RequestID, v.System, next) },
+		Ended:  d.Request.Ended(v.System),
 		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Place(), t.Now()) },
+	}
+	if errand.Ended {
+		errand.Decide = nil // the ground has ended: what stays all the same is kept, and on no ground
 	}
 	for _, other := range all {
 		if other.Phase != dsr.Gather || other.Manual || len(other.Sealed) == 0 {
@@ -260,11 +264,17 @@ func (t *Task) toPerson(ctx context.Context, v dsr.Visit, cause string) (connect
 
 // holdKeys are the keys under which a hold can stop this visit.
 func holdKeys(ctx context.Context, h Hasher, d dossier.Dossier, v dsr.Visit) ([]string, error) {
-	hash, err := h.Hash(ctx, "identity", d.Subject.Email())
-	if err != nil {
-		return nil, fmt.Errorf("hashing the identity: %w", err)
+	keys := []string{ledger.HoldOnRequest(v.RequestID)}
+	if parent := d.Request.Parent; parent != "" {
+		keys = append(keys, ledger.HoldOnRequest(parent))
 	}
-	keys := []string{ledger.HoldOnRequest(v.RequestID), ledger.HoldOnSubject(hash)}
+	if address := d.Subject.Email(); address != "" { // Writ's own work may know no address
+		hash, err := h.Hash(ctx, "identity", address)
+		if err != nil {
+			return nil, fmt.Errorf("hashing the identity: %w", err)
+		}
+		keys = append(keys, ledger.HoldOnSubject(hash))
+	}
 	for _, category := range v.Categories {
 		keys = append(keys, ledger.HoldOnCategory(category))
 	}

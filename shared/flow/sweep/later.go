@@ -3,12 +3,9 @@ package sweep
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
@@ -96,7 +93,7 @@ func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) erro
 // envelope writes the request that goes on with what is left.
 func (s *Stage) envelope(ctx context.Context, d dossier.Dossier, visits []dsr.Visit, l rest, now time.Time) error {
 	r := d.Request
-	id := laterID(r.ID, l)
+	id := ledger.DerivedID("later", string(r.ID), l.system, l.ground, l.until)
 	next := ledger.Request{
 		ID: id, Company: r.Company, Channel: ledger.ChannelDeferral, Status: dsr.Scheduled, Rights: []dsr.Right{dsr.Erasure},
 		Country: r.Country, State: r.State, Plan: r.Plan, By: r.By, Facts: r.Facts, Language: r.Language,
@@ -220,18 +217,6 @@ func (s *Stage) takes(system string) []dsr.Kind {
 		return nil
 	}
 	return s.Accepts[sys.Connector]
-}
-
-// laterID follows from what is left, so that what was cut and is planned again
-// finds itself there.
-func laterID(parent dsr.RequestID, l rest) dsr.RequestID {
-	return derivedID("later", string(parent), l.system, l.ground, l.until)
-}
-
-// derivedID makes a request's id of words that say nothing about the person.
-func derivedID(words ...string) dsr.RequestID {
-	sum := sha256.Sum256([]byte(strings.Join(words, "\x00")))
-	return dsr.RequestID("w" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:25])
 }
 
 // maxStarts bounds how many scheduled requests one hour starts; the rest wait
