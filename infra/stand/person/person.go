@@ -3,6 +3,7 @@ package person
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -38,6 +39,7 @@ type Request struct {
 	Name    string
 	Country string // ISO 3166-1 alpha-2, or ""
 	Message string
+	More    map[string][]string // further fields of the form, by name
 }
 
 // Ask fills the form at base and returns the code that the answer shows.
@@ -56,6 +58,7 @@ func (p *Person) Ask(ctx context.Context, base string, r Request) (code string, 
 			fields[name] = []string{value}
 		}
 	}
+	maps.Copy(fields, r.More)
 	answer, err := form.fill(ctx, fields)
 	if err != nil {
 		return "", err
