@@ -24,7 +24,9 @@ type verdict struct {
 	Systems  int               `json:"systems"`
 	Problems policy.Problems   `json:"problems"`
 	Open     []policy.Decision `json:"needs_controller_decision"`
-	Recheck  []string          `json:"recheck"` // rules that rest on general knowledge or a tracker
+	Recheck  []string          `json:"recheck"`       // rules that rest on general knowledge or a tracker
+	Rows     int               `json:"rows"`          // rows that rest on the company's text
+	Document int               `json:"documentation"` // of them, those that change nothing
 }
 
 func checkCommand() command {
@@ -33,7 +35,7 @@ func checkCommand() command {
 		summary: "check a company's files: every fault with file, line and key",
 		setup: func(flags *flag.FlagSet) runner {
 			company := flags.String("company", "", "id of the company; every company when empty")
-			dir := flags.String("dir", "", "folder that holds companies/<id>/{policy,systems}.toml; the built-in files when empty")
+			dir := flags.String("dir", "", "folder that holds companies/<id>/*.toml; the built-in files when empty")
 			return func(_ context.Context, c console, args []string) error {
 				if len(args) > 0 {
 					return usage("it takes no arguments")
@@ -68,6 +70,7 @@ func check(c console, company, dir string) error {
 		pack, err := load(id)
 		if err == nil {
 			v.Systems, v.Open, v.Recheck = len(pack.Systems), pack.Decisions, pack.Recheck()
+			v.Rows, v.Document = len(pack.FactRows()), pack.Documentation()
 			err = errors.Join(pack.CheckAgainst(connectors.Capabilities(descriptors)), checkMappings(pack))
 		}
 		if v.Problems, err = problemsOf(err); err != nil {
@@ -206,7 +209,7 @@ func writeVerdicts(w io.Writer, verdicts []verdict) error {
 		if len(v.Problems) > 0 {
 			continue
 		}
-		fmt.Fprintf(&out, "%s: %d systems, no fault\n", v.Company, v.Systems)
+		fmt.Fprintf(&out, "%s: %d systems, %d rows of which %d are documentation only, no fault\n", v.Company, v.Systems, v.Rows, v.Document)
 		for _, d := range v.Open {
 			fmt.Fprintf(&out, "  to be decided: %s: %s\n    until then: %s\n", d.ID, d.Question, d.Default)
 		}

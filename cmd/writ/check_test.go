@@ -25,7 +25,7 @@ func packWith(t *testing.T, file, old, replacement string) string {
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"policy.toml", "systems.toml"} {
+	for _, name := range []string{"policy.toml", "systems.toml", "recipients.toml", "customers.toml"} {
 		data, err := os.ReadFile(filepath.Join(root, "shared", "policy", "companies", "pythonmaster", name))
 		if err != nil {
 			t.Fatal(err)
@@ -53,11 +53,11 @@ func writ(t *testing.T, args ...string) (out, errs string, code int) {
 
 func TestCheckFindsNoFaultInTheBuiltInCompanies(t *testing.T) {
 	out, errs, code := writ(t, "check")
-	if code != exitDone || !strings.Contains(out, "pythonmaster: 10 systems, no fault") {
+	if code != exitDone || !strings.Contains(out, "pythonmaster: 10 systems, ") || !strings.Contains(out, "cambridge-ai: 12 systems, ") || strings.Count(out, ", no fault\n") != len(policy.Companies()) {
 		t.Errorf("exit status %d, output:\n%s%s", code, out, errs)
 	}
 	// What a lawyer must still look at is said, not hidden.
-	for _, want := range []string{"to be decided: payments_outside_us", "until then: ", "to be read again in the official text: us_tax_records: 26 CFR 1.6001-1"} {
+	for _, want := range []string{"to be decided: payments_outside_us", "until then: ", "to be read again in the official text: us_tax_records: 26 CFR 1.6001-1", " rows of which 0 are documentation only"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the output does not say %q:\n%s", want, out)
 		}

@@ -125,6 +125,8 @@ func companyFiles(seed, id string) (map[string][]byte, error) {
 	}
 	files["systems.toml"] = []byte(systems)
 	files["policy.toml"] = []byte(heldOnly(string(named), systems))
+	files["recipients.toml"] = nil // they name systems that are not there
+	files["customers.toml"] = nil
 	return files, nil
 }
 
@@ -149,10 +151,16 @@ func systemsOf(id, all string) (string, error) {
 	return strings.Join(kept, "\n[[system]]\n"), nil
 }
 
-// again is a system's block for a further system.
+// again is a system's block for a further system: it cites nothing, because a
+// phrase carries one row only.
 func again(block string, number int) string {
 	lines := strings.Split(block, "\n")
 	lines[0] = fmt.Sprintf("id = %q", fmt.Sprintf("s%02d", number))
+	for i, line := range lines {
+		if strings.HasPrefix(line, "cites = ") {
+			lines[i] = `decision = "zone"`
+		}
+	}
 	return strings.Join(lines, "\n")
 }
 
