@@ -75,6 +75,14 @@ func runSuite(ctx context.Context, m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
+	everybody := []string{officer}
+	for _, company := range policy.Companies() {
+		other, err := policy.Load(company)
+		if err != nil {
+			return 1, err
+		}
+		everybody = slices.AppendSeq(everybody, maps.Values(other.Assignees))
+	}
 	fake := stripefake.New()
 	sink, err := newSink()
 	if err != nil {
@@ -93,7 +101,7 @@ func runSuite(ctx context.Context, m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	working, rest := context.WithCancel(ctx)
 	suite = &Suite{Stand: s, Pack: pack, Book: s.Ledger(), Stripe: fake, Machine: machine.New(s.Config, s.Outputs["MachineArn"], time.Now)}
-	suite.Staff = employ(working, s.Inbox, append(slices.Collect(maps.Values(pack.Assignees)), officer))
+	suite.Staff = employ(working, s.Inbox, everybody)
 	code = m.Run()
 	rest()
 	err = suite.Staff.wait()
