@@ -28,7 +28,10 @@ func promising(t *testing.T, days int, zone string) *policy.Company {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Promises = []policy.Promise{{Rule: "PM-30", Days: days}}
+	c.Promises = nil
+	if days > 0 {
+		c.Promises = []policy.Promise{{Rule: "PM-30", Days: days, Says: "We promise so many days."}}
+	}
 	if c.Zone, err = time.LoadLocation(zone); err != nil {
 		t.Fatal(err)
 	}
@@ -61,18 +64,22 @@ func TestDueDates(t *testing.T) {
 		{"a Sunday moves to Monday", "2026-04-17T09:00:00Z", "NO", 0, "UTC", "2026-05-18", "EU-ALL"},
 		{"a Sunday in March moves, and the promise is earlier by nothing", "2026-02-01T09:00:00Z", "FR", 0, "UTC", "2026-03-02", "EU-ALL"},
 		{"over the year's end", "2025-12-31T23:30:00Z", "IE", 0, "UTC", "2026-02-02", "EU-ALL"},
-		{"the month is later than 30 days: the promise", "2026-07-15T09:00:00Z", "PL", 30, "UTC", "2026-08-14", "ACME-30"},
-		{"the promise does not move for a Sunday", "2026-07-17T09:00:00Z", "PL", 30, "UTC", "2026-08-16", "ACME-30"},
+		{"the month is later than 30 days: the promise", "2026-07-15T09:00:00Z", "PL", 30, "UTC", "2026-08-14", "PM-30"},
+		{"the promise does not move for a Sunday", "2026-07-17T09:00:00Z", "PL", 30, "UTC", "2026-08-16", "PM-30"},
 		{"the month is shorter than 30 days: the law", "2026-02-10T09:00:00Z", "PL", 30, "UTC", "2026-03-10", "EU-ALL"},
 		{"law and promise on one day: the law is named", "2026-01-31T09:00:00Z", "PL", 30, "UTC", "2026-03-02", "EU-ALL"},
 		{"the United Kingdom", "2026-11-22T09:00:00Z", "GB", 0, "UTC", "2026-12-22", "UK-ALL"},
 		{"the United States count 45 days and move for no weekend", "2026-11-20T09:00:00Z", "US", 0, "UTC", "2027-01-04", "US-45"},
 		{"45 days end on a Saturday and stay there", "2026-11-18T09:00:00Z", "US", 0, "UTC", "2027-01-02", "US-45"},
-		{"an American with a promise", "2026-11-20T09:00:00Z", "US", 30, "UTC", "2026-12-20", "ACME-30"},
+		{"an American with a promise", "2026-11-20T09:00:00Z", "US", 30, "UTC", "2026-12-20", "PM-30"},
 		{"a country that was not said gets the most protective law", "2026-01-31T09:00:00Z", "", 0, "UTC", "2026-03-02", "EU-ALL"},
-		{"so does one that no law here names", "2026-01-31T09:00:00Z", "BR", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"so does one that no law here names", "2026-01-31T09:00:00Z", "JP", 0, "UTC", "2026-03-02", "EU-ALL"},
+		{"Brazil", "2026-11-22T09:00:00Z", "BR", 0, "UTC", "2026-12-07", "BR-15"},
+		{"Switzerland", "2026-11-22T09:00:00Z", "CH", 0, "UTC", "2026-12-22", "CH-25"},
+		{"California, before the country", "2026-11-20T09:00:00Z", "US-CA", 0, "UTC", "2027-01-04", "CA-45"},
+		{"another state has the common rule", "2026-11-20T09:00:00Z", "US-TX", 0, "UTC", "2027-01-04", "US-45"},
 		{"the local day counts: it is the 2nd already in Warsaw", "2026-06-01T22:30:00Z", "PL", 0, "Europe/Warsaw", "2026-07-02", "EU-ALL"},
-		{"the local day counts: it is still the 1st in Chicago", "2026-06-02T03:00:00Z", "US", 30, "America/Chicago", "2026-07-01", "ACME-30"},
+		{"the local day counts: it is still the 1st in Chicago", "2026-06-02T03:00:00Z", "US", 30, "America/Chicago", "2026-07-01", "PM-30"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			company := promising(t, c.promise, c.zone)
@@ -118,9 +125,11 @@ func TestTheFirstReceiptCounts(t *testing.T) {
 func TestAClockThatCannotBeReadIsAnError(t *testing.T) {
 	c := promising(t, 30, "UTC")
 	for name, events := range map[string][]dsr.ClockEvent{
-		"no event":         nil,
-		"an unknown event": append(received("2026-07-01T09:00:00Z"), dsr.ClockEvent{Kind: "paused", At: time.Unix(0, 0)}),
-		"no time":          {{Kind: dsr.Received}},
+		"no event":                    nil,
+		"an unknown event":            append(received("2026-07-01T09:00:00Z"), dsr.ClockEvent{Kind: "paused", At: time.Unix(1800000000, 0)}),
+		"an event before the receipt": append(received("2026-07-01T09:00:00Z"), dsr.ClockEvent{Kind: dsr.IdentityAsked, At: time.Unix(0, 0)}),
+		"no law in force yet":         received("2017-07-01T09:00:00Z"),
+		"no time":                     {{Kind: dsr.Received}},
 	} {
 		if d, err := c.Due(nil, events, "PL"); err == nil || !strings.Contains(err.Error(), "due date") {
 			t.Errorf("%s: due %v, error %v; want an error", name, d.DueAt, err)
@@ -130,7 +139,7 @@ func TestAClockThatCannotBeReadIsAnError(t *testing.T) {
 
 func TestDueDateProperties(t *testing.T) {
 	zones := []string{"UTC", "Europe/Warsaw", "America/Chicago", "Pacific/Auckland", "Asia/Kathmandu"}
-	countries := []dsr.Place{"", "PL", "GB", "US", "BR", "DE", "zz"}
+	places := []dsr.Place{"", "PL", "GB", "US", "US-CA", "US-IA", "BR", "DE", "CH", "zz"}
 	packs := map[string]*policy.Company{}
 	for _, zone := range zones {
 		packs[zone] = promising(t, 30, zone)
@@ -139,69 +148,73 @@ func TestDueDateProperties(t *testing.T) {
 		c := *packs[rapid.SampledFrom(zones).Draw(rt, "zone")]
 		promised := rapid.IntRange(1, 60).Draw(rt, "promised days")
 		c.Promises = []policy.Promise{{Rule: "PM-30", Days: promised}}
-		country := rapid.SampledFrom(countries).Draw(rt, "country")
-		at := time.Unix(rapid.Int64Range(1577836800, 1924991999).Draw(rt, "received"), 0) // 2020 to 2030
-		due := func(at time.Time, country dsr.Place) policy.Deadline {
-			d, err := c.Due(nil, []dsr.ClockEvent{{Kind: dsr.Received, At: at}}, country)
+		c.Controller.EstablishedIn = rapid.SampledFrom([]string{"us", "eea", "uk"}).Draw(rt, "established in")
+		c.Calendar = rapid.SampledFrom([]string{"", "PL", "NO", "GB"}).Draw(rt, "calendar")
+		place := rapid.SampledFrom(places).Draw(rt, "place")
+		rights := []dsr.Right{rapid.SampledFrom(dsr.Rights()).Draw(rt, "right")}
+		at := time.Unix(rapid.Int64Range(1704067200, 1924991999).Draw(rt, "received"), 0) // 2024 to 2030
+		due := func(rights []dsr.Right, events ...dsr.ClockEvent) policy.Deadline {
+			d, err := c.Due(rights, append(events, dsr.ClockEvent{Kind: dsr.Received, At: at}), place)
 			if err != nil {
 				rt.Fatal(err)
 			}
 			return d
 		}
-		d := due(at, country)
-		days := func(a, b time.Time) int {
-			x, y := a.In(c.Zone), b.In(c.Zone)
-			return int(time.Date(y.Year(), y.Month(), y.Day(), 0, 0, 0, 0, time.UTC).
-				Sub(time.Date(x.Year(), x.Month(), x.Day(), 0, 0, 0, 0, time.UTC)).Hours() / 24)
-		}
+		d := due(rights)
 
-		if days(at, d.DueAt) > promised {
-			rt.Fatalf("due %d days later, promised are %d", days(at, d.DueAt), promised)
+		if n := daysBetween(c.Zone, at, d.DueAt); n > promised {
+			rt.Fatalf("due %d days later, promised are %d", n, promised)
 		}
-		law := d.Limits[0]
+		if d.RefusalDueAt.IsZero() || daysBetween(c.Zone, at, d.RefusalDueAt) > promised || d.LatestDueAt.Before(d.DueAt) {
+			rt.Fatalf("a refusal is due %s, the latest date is %s, the due date %s", d.RefusalDueAt, d.LatestDueAt, d.DueAt)
+		}
 		for _, l := range d.Limits {
 			if l.DueAt.Before(d.DueAt) {
 				rt.Fatalf("%s ends earlier than the due date", l.Rule)
 			}
-			if l.Rule != "PM-30" {
-				law = l
+			if h, m, s := l.DueAt.In(c.Zone).Clock(); h != 23 || m != 59 || s != 59 {
+				rt.Fatalf("%s ends at %02d:%02d:%02d, want the end of the local day", l.Rule, h, m, s)
+			}
+			if day := l.DueAt.In(c.Zone).Weekday(); (l.Rule == "EU-ALL" || l.Rule == "UK-ALL") && (day == time.Saturday || day == time.Sunday) {
+				rt.Fatalf("%s ends on a %s", l.Rule, day)
 			}
 		}
-		if n := days(at, law.DueAt); law.Rule == "US-45" && n != 45 || law.Rule != "US-45" && (n < 28 || n > 33) {
-			rt.Fatalf("%s ends %d days later", law.Rule, n)
+		if n := daysBetween(c.Zone, d.MarginAt, d.DueAt); n > c.MarginDays || d.MarginAt.Before(at) {
+			rt.Fatalf("the margin is %d days, at %s", n, d.MarginAt)
 		}
-		if day := law.DueAt.In(c.Zone).Weekday(); law.Rule != "US-45" && (day == time.Saturday || day == time.Sunday) {
-			rt.Fatalf("%s ends on a %s", law.Rule, day)
+		// More rights, and more laws, never make a request later; the place's law is one of those that count.
+		other := rapid.SampledFrom(dsr.Rights()).Draw(rt, "another right")
+		both := due([]dsr.Right{rights[0], other})
+		if first, second := due(rights), due([]dsr.Right{other}); both.DueAt.After(later(first.DueAt, second.DueAt)) {
+			rt.Fatal("two rights together are due later than either")
 		}
-		if h, m, s := d.DueAt.In(c.Zone).Clock(); h != 23 || m != 59 || s != 59 {
-			rt.Fatalf("due at %02d:%02d:%02d, want the end of the local day", h, m, s)
+		// A question never makes a request due earlier, and a promise it never moves.
+		hours := rapid.IntRange(1, 20*24).Draw(rt, "hours until asked")
+		open := rapid.IntRange(0, 60*24).Draw(rt, "hours open")
+		asked := at.Add(time.Duration(hours) * time.Hour)
+		kinds := rapid.SampledFrom([][2]dsr.ClockEventKind{{dsr.IdentityAsked, dsr.IdentityGiven}, {dsr.ClarificationAsked, dsr.ClarificationGiven}}).Draw(rt, "question")
+		answered := due(rights, dsr.ClockEvent{Kind: kinds[1], At: asked.Add(time.Duration(open) * time.Hour)}, dsr.ClockEvent{Kind: kinds[0], At: asked})
+		if answered.DueAt.Before(d.DueAt) || daysBetween(c.Zone, at, answered.DueAt) > promised {
+			rt.Fatalf("with a question due %s, without %s, promised %d days", answered.DueAt, d.DueAt, promised)
 		}
-		if later := due(at.Add(time.Duration(rapid.IntRange(0, 90*24).Draw(rt, "hours"))*time.Hour), country); later.DueAt.Before(d.DueAt) {
-			rt.Fatal("a later request is due earlier")
+		if place == "US-CA" && c.Controller.EstablishedIn == "us" && answered.DueAt != d.DueAt {
+			rt.Fatal("California's clock stopped")
 		}
-		for _, known := range countries {
-			if due(at, "").DueAt.After(due(at, known).DueAt) {
-				rt.Fatalf("a country that was not said is due later than %q", known)
-			}
-		}
-		if got := days(d.MarginAt, d.DueAt); got != c.MarginDays {
-			rt.Fatalf("the margin is %d days, want %d", got, c.MarginDays)
+		if again := due(rights); again.DueAt != d.DueAt || len(again.Explain) == 0 {
+			rt.Fatal("the same events give another date, or no explanation")
 		}
 	})
 }
 
-func TestRegimes(t *testing.T) {
-	c := load(t, "pythonmaster")
-	for country, want := range map[dsr.Place]string{
-		"PL": "gdpr", "pl": "gdpr", " NO ": "gdpr", "GB": "uk_gdpr", "US": "us_default",
-		"": "gdpr", "BR": "gdpr", "other": "gdpr", "XX": "gdpr", "CH": "gdpr",
-	} {
-		r := c.Regime(country)
-		if r.ID != want || r.Name == "" || r.Complain == "" || len(r.Plain) == 0 {
-			t.Errorf("%q: regime %+v, want %s with its words", country, r, want)
-		}
-		if known := c.KnownPlace(country); r.Assumed == known {
-			t.Errorf("%q: assumed is %v, known is %v: an assumption must show", country, r.Assumed, known)
-		}
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
+	return b
+}
+
+func daysBetween(zone *time.Location, a, b time.Time) int {
+	x, y := a.In(zone), b.In(zone)
+	return int(time.Date(y.Year(), y.Month(), y.Day(), 0, 0, 0, 0, time.UTC).
+		Sub(time.Date(x.Year(), x.Month(), x.Day(), 0, 0, 0, 0, time.UTC)).Hours() / 24)
 }

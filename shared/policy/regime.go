@@ -205,6 +205,38 @@ func (r Regime) LegalGround(kind, jurisdiction string) (LegalGround, bool) {
 	return r.Grounds[i], true
 }
 
+// Keep returns the duty to keep records with an id, of whichever law.
+func (c *Company) Keep(id string) (Keep, bool) {
+	for _, regime := range c.RegimeIDs() {
+		for _, k := range c.regimes[regime].Keeps {
+			if k.ID == id {
+				return k, true
+			}
+		}
+	}
+	return Keep{}, false
+}
+
+// LawRow is one row of the embedded law, for lists.
+type LawRow struct {
+	Regime, ID, Cite, Confidence string
+}
+
+// LawRows lists every row of the embedded law, regime by regime.
+func LawRows() []LawRow {
+	var out []LawRow
+	book := embeddedLaw()
+	for _, id := range slices.Sorted(maps.Keys(book.regimes)) {
+		for _, r := range book.regimes[id].rows() {
+			out = append(out, LawRow{id, r.ID, r.Cite, r.Confidence})
+		}
+		for _, p := range book.regimes[id].Proposals {
+			out = append(out, LawRow{id, p.ID, p.Cite, checked})
+		}
+	}
+	return out
+}
+
 // rows lists every row of the law.
 func (r Regime) rows() []Row {
 	var out []Row

@@ -1,0 +1,252 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// event is written "kind 2026-01-31" or "kind 2026-01-31T22:30:00Z", with "by
+// reason" behind it for an extension.
+func events(t *testing.T, rows ...string) []dsr.ClockEvent {
+	t.Helper()
+	var out []dsr.ClockEvent
+	for _, row := range rows {
+		parts := strings.Fields(row)
+		at := parts[1]
+		if len(at) == len(time.DateOnly) {
+			at += "T09:00:00Z"
+		}
+		when, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := dsr.ClockEvent{Kind: dsr.ClockEventKind(parts[0]), At: when}
+		if len(parts) > 2 {
+			e.By = parts[2]
+		}
+		if len(parts) > 3 {
+			e.Reason = parts[3]
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func reckoning(t *testing.T, regimes, right, calendar string, promised int, rows ...string) policy.Reckoning {
+	t.Helper()
+	r := policy.Reckoning{Events: events(t, rows...), Zone: time.UTC, MarginDays: 3}
+	var err error
+	if r.Clocks, err = policy.ClocksOf(strings.Fields(regimes), right, r.Events[0].At); err != nil {
+		t.Fatal(err)
+	}
+	if calendar != "" {
+		var ok bool
+		if r.Calendar, ok = policy.CalendarOf(calendar); !ok {
+			t.Fatalf("there is no calendar %s", calendar)
+		}
+	}
+	if promised > 0 {
+		r.Promises = []policy.Promise{{Rule: "P", Days: promised, Says: "We promised it."}}
+	}
+	return r
+}
+
+func TestReckon(t *testing.T) {
+	for _, c := range []struct {
+		name, regimes, right, calendar string
+		promised                       int
+		events                         []string
+		// acknowledge, due, refusal, extension notice, latest; "-" for none
+		want string
+		says string // found in the explanation
+	}{
+		{"one month, shifted", "gdpr", "access", "PL", 0, []string{"received 2026-01-31"},
+			"- 2026-03-02 2026-03-02 2026-03-02 2026-04-30", "It would end on 2026-02-28 (Saturday)"},
+		{"no calendar moves nothing", "gdpr", "access", "", 0, []string{"received 2026-01-31"},
+			"- 2026-02-28 2026-02-28 2026-02-28 2026-04-30", "It ends on 2026-02-28."},
+		{"a holiday moves the end", "gdpr", "erasure", "PL", 0, []string{"received 2025-11-24"},
+			"- 2025-12-29 2025-12-29 2025-12-29 2026-02-24", "(Christmas Eve)"},
+		{"a promise is earlier, moves nothing and is moved by nothing", "gdpr", "access", "PL", 14, []string{"received 2026-07-04", "identity_asked 2026-07-05", "identity_given 2026-07-15"},
+			"- 2026-07-18 2026-07-18 2026-08-14 2026-07-18", "a promise never pauses"},
+		{"EU: extended to three months from the receipt, the refusal stays", "gdpr", "access", "PL", 0, []string{"received 2026-01-31", "extended 2026-02-20 officer complexity"},
+			"- 2026-04-30 2026-03-02 2026-03-02 2026-04-30", "Extended on 2026-02-20 by a named person (complexity)"},
+		{"EU: a promise does not extend", "gdpr", "access", "PL", 30, []string{"received 2026-01-31", "extended 2026-02-20 officer complexity"},
+			"- 2026-03-02 2026-03-02 2026-03-02 2026-03-02", "by a named person"},
+		{"EU: days of an open identity question do not count", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_given 2026-01-19"},
+			"- 2026-02-17 2026-02-17 2026-02-17 2026-04-17", "7 days do not count"},
+		{"EU: an answer on the day of the question moves nothing", "gdpr", "access", "", 0, []string{"received 2026-01-10", "clarification_asked 2026-01-12", "clarification_given 2026-01-12T20:00:00Z"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "0 days do not count"},
+		{"EU: two questions at once stop the clock once", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "clarification_asked 2026-01-14", "identity_given 2026-01-16", "clarification_given 2026-01-20"},
+			"- 2026-02-18 2026-02-18 2026-02-18 2026-04-18", "8 days do not count"},
+		{"EU: one question inside another", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "clarification_asked 2026-01-14", "clarification_given 2026-01-16", "identity_given 2026-01-20"},
+			"- 2026-02-18 2026-02-18 2026-02-18 2026-04-18", "8 days do not count"},
+		{"EU: one question after another", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_given 2026-01-14", "clarification_asked 2026-01-20", "clarification_given 2026-01-23"},
+			"- 2026-02-15 2026-02-15 2026-02-15 2026-04-15", "3 days do not count"},
+		{"events in another order are the same events", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_given 2026-01-19", "identity_asked 2026-01-12"},
+			"- 2026-02-17 2026-02-17 2026-02-17 2026-04-17", "7 days do not count"},
+		{"EU: a suspended period that ends on a weekend moves after it", "gdpr", "access", "PL", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_given 2026-01-16"},
+			"- 2026-02-16 2026-02-16 2026-02-16 2026-04-14", "(Saturday)"},
+		{"EU: the extension keeps the days that did not count", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_given 2026-01-19", "extended 2026-02-17 officer number_of_requests"},
+			"- 2026-04-17 2026-02-17 2026-02-17 2026-04-17", "number_of_requests"},
+		{"asked and not given: the clock stands", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "The clock stands since 2026-01-12"},
+		{"given and not asked moves nothing", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_given 2026-01-19"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "was asked by no question that counts"},
+		{"asked when the period is over moves nothing", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-02-11", "identity_given 2026-02-20"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "after the period had ended"},
+		{"asked twice: the first counts", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_asked 2026-01-15", "identity_given 2026-01-19"},
+			"- 2026-02-17 2026-02-17 2026-02-17 2026-04-17", "was asked again on 2026-01-15"},
+		{"UK: the period starts when the identity is given", "uk_gdpr", "access", "", 0, []string{"received 2026-03-10", "identity_asked 2026-03-12", "identity_given 2026-03-19"},
+			"- 2026-04-19 2026-04-19 2026-04-19 2026-06-19", "starts on 2026-03-19"},
+		{"UK: days of clarification are not counted", "uk_gdpr", "access", "GB", 0, []string{"received 2026-03-10", "clarification_asked 2026-03-12", "clarification_given 2026-03-19"},
+			"- 2026-04-17 2026-04-17 2026-04-17 2026-06-17", "7 days do not count"},
+		{"UK: clarification before the identity counts once", "uk_gdpr", "access", "", 0, []string{"received 2026-03-10", "identity_asked 2026-03-11", "clarification_asked 2026-03-12", "identity_given 2026-03-19", "clarification_given 2026-03-21"},
+			"- 2026-04-21 2026-04-21 2026-04-21 2026-06-21", "2 days do not count"},
+		{"UK: a bank holiday moves the end", "uk_gdpr", "access", "GB", 0, []string{"received 2026-03-06"},
+			"- 2026-04-07 2026-04-07 2026-04-07 2026-06-08", "(Easter Monday)"},
+		{"UK: a complaint is confirmed within 30 days", "uk_gdpr", "complaint", "", 0, []string{"received 2026-07-01"},
+			"2026-07-31 2026-08-01 2026-08-01 - 2026-08-01", "confirmed by 2026-07-31"},
+		{"California never stops", "ccpa", "access", "US-CA", 0, []string{"received 2026-11-20", "identity_asked 2026-11-21", "identity_given 2026-12-21"},
+			"2026-12-04 2027-01-04 2027-01-04 2027-01-04 2027-02-18", "this clock never stops"},
+		{"California: extended to 90 days", "ccpa", "erasure", "US-CA", 0, []string{"received 2026-11-20", "extended 2026-12-20 officer complexity"},
+			"2026-12-04 2027-02-18 2027-01-04 2027-01-04 2027-02-18", "Extended"},
+		{"California: confirmed on the tenth Monday to Friday, whatever the holidays", "ccpa", "access", "US-CA", 0, []string{"received 2026-01-31"},
+			"2026-02-13 2026-03-17 2026-03-17 2026-03-17 2026-05-01", "confirmed by 2026-02-13"},
+		{"California: an opt-out within 15 business days, not confirmed before", "ccpa", "opt_out_of_sale", "US-CA", 0, []string{"received 2026-11-20"},
+			"- 2026-12-11 2026-12-11 - 2026-12-11", "within 15 business days"},
+		{"California: Shine the Light within 30 days", "ccpa", "shine_the_light", "US-CA", 0, []string{"received 2026-11-20"},
+			"- 2026-12-20 2026-12-20 - 2026-12-20", "30 days"},
+		{"Brazil: 15 days and no extension", "lgpd", "access", "BR", 0, []string{"received 2026-11-20"},
+			"- 2026-12-05 2026-12-05 - 2026-12-05", "15 days"},
+		{"EU: marketing stops at once; a refusal still has its month", "gdpr", "objection_marketing", "PL", 0, []string{"received 2026-11-20"},
+			"- 2026-11-23 2026-12-20 - 2026-11-23", "at once"},
+		{"two laws: the earlier date of each kind", "gdpr ccpa", "access", "PL", 0, []string{"received 2026-11-20"},
+			"2026-12-04 2026-12-21 2026-12-21 2026-12-21 2027-02-18", "It would end on 2026-12-20 (Sunday)"},
+		{"a law that does not give the right dates nothing", "gdpr ccpa", "shine_the_light", "", 0, []string{"received 2026-11-20"},
+			"- 2026-12-20 2026-12-20 - 2026-12-20", "30 days"},
+		{"a right that no law gives has the general clock of the first", "ccpa gdpr", "inquiry", "", 0, []string{"received 2026-11-20"},
+			"2026-12-04 2027-01-04 2027-01-04 2027-01-04 2027-02-18", "45 days"},
+		{"a late refusal shows", "gdpr", "access", "", 0, []string{"received 2026-01-10", "refused 2026-02-11"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "The refusal of 2026-02-11 came after its own date"},
+		{"the rule in force at the receipt: the UK before its Art. 12A", "uk_gdpr", "access", "", 0, []string{"received 2026-02-04"},
+			"- 2026-03-04 2026-03-04 2026-03-04 2026-05-04", "one month from the day we received your request. It ends"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, err := policy.Reckon(reckoning(t, c.regimes, c.right, c.calendar, c.promised, c.events...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, at := range []time.Time{d.AcknowledgeDueAt, d.DueAt, d.RefusalDueAt, d.ExtensionNoticeDueAt, d.LatestDueAt} {
+				if at.IsZero() {
+					got = append(got, "-")
+				} else {
+					got = append(got, at.Format(time.DateOnly))
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("acknowledge, due, refusal, extension notice, latest:\n got %s\nwant %s", strings.Join(got, " "), c.want)
+			}
+			var says []string
+			for _, n := range d.Explain {
+				says = append(says, n.Rule+": "+n.Says)
+			}
+			if all := strings.Join(says, "\n"); !strings.Contains(all, c.says) {
+				t.Errorf("it says\n%s\nwant %q", all, c.says)
+			}
+			if stands := !d.StandsSinceAt.IsZero(); stands != strings.Contains(c.says, "stands") {
+				t.Errorf("the clock stands since %v", d.StandsSinceAt)
+			}
+		})
+	}
+}
+
+func TestWhatNoClockCanHoldIsRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		regimes string
+		events  []string
+		want    string
+	}{
+		"an extension by nobody":             {"gdpr", []string{"received 2026-01-10", "extended 2026-01-20"}, "names nobody who decided it"},
+		"an extension without a reason":      {"gdpr", []string{"received 2026-01-10", "extended 2026-01-20 officer"}, `"" is no reason for an extension by EU-ALL: expected complexity or number_of_requests`},
+		"a slow vendor":                      {"gdpr", []string{"received 2026-01-10", "extended 2026-01-20 officer slow_vendor"}, `"slow_vendor" is no reason`},
+		"an extension after the first month": {"gdpr", []string{"received 2026-01-10", "extended 2026-02-11 officer complexity"}, "outside the first period of EU-ALL, which ended on 2026-02-10"},
+		"extended twice":                     {"gdpr", []string{"received 2026-01-10", "extended 2026-01-20 officer complexity", "extended 2026-01-21 officer complexity"}, "extended twice"},
+		"a law without an extension":         {"lgpd", []string{"received 2026-01-10", "extended 2026-01-12 officer complexity"}, "BR-15 allows no extension"},
+		"an event before the receipt":        {"gdpr", []string{"received 2026-01-10", "identity_asked 2026-01-09"}, "identity_asked lies before the receipt"},
+		"an unknown event":                   {"gdpr", []string{"received 2026-01-10", "paused 2026-01-12"}, `unknown clock event "paused": known are received, identity_asked`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := policy.Reckon(reckoning(t, c.regimes, "access", "", 0, c.events...))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("due %s, error %v; want one with %q", d.DueAt, err, c.want)
+			}
+		})
+	}
+	if _, err := policy.Reckon(policy.Reckoning{Events: events(t, "received 2026-01-10")}); err == nil {
+		t.Error("no clock at all gives a date")
+	}
+	for _, c := range []struct{ regimes, right, want string }{
+		{"", "access", "none is named"},
+		{"gdpr moon", "access", `there is no law "moon": expected one of ccpa, ch_fadp, gdpr, lgpd, uk_gdpr, us_default`},
+		{"gdpr", "acess", `unknown right "acess"`},
+	} {
+		if _, err := policy.ClocksOf(strings.Fields(c.regimes), c.right, time.Now()); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q, %q: error %v, want one with %q", c.regimes, c.right, err, c.want)
+		}
+	}
+}
+
+// An extension that one law allows and another does not moves the first alone.
+func TestAnExtensionMovesOnlyTheLawsThatAllowIt(t *testing.T) {
+	d, err := policy.Reckon(reckoning(t, "gdpr lgpd", "access", "", 0, "received 2026-01-10", "extended 2026-01-20 officer complexity"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Rule != "BR-15" || d.DueAt.Format(time.DateOnly) != "2026-01-25" || d.Limits[1].DueAt.Format(time.DateOnly) != "2026-04-10" {
+		t.Errorf("due %s by %s, limits %+v", d.DueAt, d.Rule, d.Limits)
+	}
+}
+
+// Holidays are those of a controller in the EEA or the UK alone; weekends move
+// everybody's period.
+func TestHolidaysCountForAControllerInTheEEAOrTheUKOnly(t *testing.T) {
+	c := promising(t, 0, "UTC")
+	c.Calendar = "PL"
+	for established, want := range map[string]string{"eea": "2025-12-29", "uk": "2025-12-29", "us": "2025-12-24"} {
+		c.Controller.EstablishedIn = established
+		d, err := c.Due([]dsr.Right{dsr.Access}, received("2025-11-24T09:00:00Z"), "PL")
+		if err != nil || d.DueAt.Format(time.DateOnly) != want {
+			t.Errorf("established in %s: due %s, error %v; want %s", established, d.DueAt, err, want)
+		}
+	}
+}
+
+// A promise dates the rights it names; a right that is done at once does not
+// shorten another that is asked with it.
+func TestPromisesAndRightsAskedTogether(t *testing.T) {
+	c := promising(t, 0, "UTC")
+	c.Promises = []policy.Promise{{Rule: "P-COPY", Rights: []dsr.Right{dsr.Access}, Days: 7}, {Rule: "P-ALL", Days: 20}}
+	for _, x := range []struct {
+		rights []dsr.Right
+		place  dsr.Place
+		due    string
+		rule   string
+	}{
+		{[]dsr.Right{dsr.Access}, "PL", "2026-11-27", "P-COPY"},
+		{[]dsr.Right{dsr.Erasure}, "PL", "2026-12-10", "P-ALL"},
+		{[]dsr.Right{dsr.Erasure, dsr.Access}, "PL", "2026-11-27", "P-COPY"},
+		{[]dsr.Right{dsr.ObjectionMarketing}, "PL", "2026-11-23", "EU-NOW"},
+		{[]dsr.Right{dsr.ObjectionMarketing, dsr.Erasure}, "PL", "2026-12-10", "P-ALL"},
+		{nil, "PL", "2026-11-27", "P-COPY"},
+	} {
+		d, err := c.Due(x.rights, received("2026-11-20T09:00:00Z"), x.place)
+		if err != nil || d.DueAt.Format(time.DateOnly) != x.due || d.Rule != x.rule {
+			t.Errorf("%v: due %s by %s, error %v; want %s by %s", x.rights, d.DueAt, d.Rule, err, x.due, x.rule)
+		}
+	}
+}
