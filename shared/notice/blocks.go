@@ -26,6 +26,10 @@ var (
 	stops    = block{key: "stops", shared: true, says: head, items: func(w *writer) []string { return w.facts.Stops }}
 	rights   = block{key: "rights", shared: true, says: head, items: func(w *writer) []string { return w.facts.Rights }}
 
+	held        = block{key: "held", shared: true, says: head, items: func(w *writer) []string { return w.values.Held }}
+	suppression = block{key: "suppression", shared: true, says: head | text}
+	noOneElse   = block{key: "told_nobody", shared: true, says: text, when: toldNobody}
+
 	redactions = block{key: "redactions", shared: true, says: head, items: func(w *writer) []string { return w.values.Redactions }}
 	transfers  = block{key: "transfers", shared: true, says: head | text}
 	categories = block{key: "categories", shared: true, says: head, table: (*writer).categories}
@@ -48,6 +52,9 @@ var proving = []block{
 	{key: "confirm_due", shared: true, says: text}, clock, lawOf, checks, {key: "withdraw", shared: true, says: text},
 	{key: "not_me", shared: true, says: head | text, link: func(v Values) string { return v.DisownLink }},
 }
+
+// record is what Writ itself keeps of a request.
+var record = []block{{key: "record", shared: true, says: head | text}, {key: "record_until", shared: true, says: text}}
 
 // results are the outcomes as a person needs them: what was done, what is kept
 // and why, what is open (R5: by category and by system, never one flag).
@@ -210,10 +217,33 @@ func found(v Values) string {
 	switch {
 	case v.Open:
 		return "lead_part"
-	case v.Searched && len(rowsOf(v, dsr.NotHeld)) == len(v.Rows):
+	case v.Searched && len(v.Rows) > 0 && len(rowsOf(v, dsr.NotHeld)) == len(v.Rows):
 		return "lead_nothing"
 	}
 	return "lead"
+}
+
+// changed chooses the opening of a correction, a mark or a stop, by whether one of
+// the outcomes that mean done is there, and whether anything else is.
+func changed(done ...dsr.OutcomeKind) func(Values) string {
+	return func(v Values) string {
+		did := len(rowsOf(v, done...))
+		did += len(rowsOf(v, dsr.Attested))
+		not := len(rowsOf(v, dsr.Retained, dsr.Kept, dsr.Refused, dsr.Failed, dsr.Referred))
+		switch {
+		case v.Open:
+			return "lead_part"
+		case v.Never:
+			return "lead_never"
+		case did > 0 && not > 0:
+			return "lead_some"
+		case did > 0:
+			return "lead"
+		case not > 0:
+			return "lead_cannot"
+		}
+		return "lead_nothing"
+	}
 }
 
 // erased chooses the opening of an erasure's answer: what is not done is never

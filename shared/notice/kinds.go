@@ -99,6 +99,9 @@ var (
 	nextAsk = need{path: "Facts.NextAsk", when: func(f policy.NoticeFacts, v Values) bool {
 		return f.Law == californian && (slices.Contains(v.Rights, dsr.OptOutOfSale) || slices.Contains(v.Rights, dsr.LimitSensitive))
 	}}
+	// Who holds the old address can stop the change by a link; the new one is not
+	// proved yet.
+	stopLink = need{path: "DisownLink", when: func(_ policy.NoticeFacts, v Values) bool { return v.Address == "old" }}
 	// The court is owed with every part that is not done (GDPR Art. 12(4)).
 	court = need{path: "Facts.Court", when: func(_ policy.NoticeFacts, v Values) bool {
 		return len(rowsOf(v, dsr.Retained, dsr.Kept, dsr.Refused)) > 0
@@ -110,13 +113,6 @@ var (
 // californian is the name of the law under which nobody may ask for twelve
 // months whether a person opts in again (CCPA 1798.135(c)(4)).
 const californian = "California Consumer Privacy Act (CCPA)"
-
-func open(v Values) string {
-	if v.Open {
-		return "lead_part"
-	}
-	return "lead"
-}
 
 // kinds are the letters, in the order of policy.Notices. Each needs what the
 // law asks of it: GDPR Art. 7, 11-22, 33, 34; 11 CCR 7021-7028, 7060-7063; LGPD
@@ -174,7 +170,7 @@ var kinds = map[string]kind{
 		leads: []string{"lead", "lead_part", "lead_nothing"},
 		lead:  found,
 		body: join([]block{download, going, {key: "found", says: head, table: all}, withheld, redactions, categories, recipients, transfers, rights,
-			own("machines", text), disagree, status}, about),
+			own("machines", text)}, record, []block{disagree, status}, about),
 	},
 	policy.NoticePortability: {
 		version: "1",
@@ -191,37 +187,35 @@ var kinds = map[string]kind{
 			"Facts.Recipients", "Facts.Recipients[].Name")),
 		leads: []string{"lead", "lead_part", "lead_nothing"},
 		lead:  found,
-		body:  join([]block{going}, results, []block{withheld, categories, recipients, transfers, rights, disagree, status}, about),
+		body:  join([]block{going, held}, results, []block{withheld, categories, recipients, transfers, rights}, record, []block{disagree, status}, about),
 	},
 	policy.NoticeErasure: {
 		version: "1",
 		needs:   join(whose, remedy, []need{court}, always("Rows")),
 		leads:   []string{"lead", "lead_part", "lead_open", "lead_nothing", "lead_kept", "lead_except"},
 		lead:    erased,
-		body: join([]block{going}, results, []block{own("suppression", head|text), own("backups", head|text), own("told_nobody", text), own("record", head|text),
-			refusals, disagree, status}, about),
+		body:    join([]block{going}, results, []block{suppression, own("backups", head|text), noOneElse}, record, []block{refusals, disagree, status}, about),
 	},
 	policy.NoticeRectification: {
 		version: "1",
 		needs:   join(whose, remedy, []need{court}, always("Rows", "Fields", "Systems")),
-		leads:   []string{"lead", "lead_part"},
-		lead:    open,
+		leads:   []string{"lead", "lead_part", "lead_some", "lead_nothing", "lead_cannot"},
+		lead:    changed(dsr.Rectified),
 		body: join([]block{going, {key: "fields", says: head, items: func(w *writer) []string { return w.values.Fields }}, systems}, results,
-			[]block{{key: "told_nobody", says: text, when: toldNobody}, refusals, disagree, status}, about),
+			[]block{noOneElse}, record, []block{refusals, disagree, status}, about),
 	},
 	policy.NoticeAddressChanged: {
 		version: "1",
-		needs:   join(whose, always("Fields", "Address", "EffectiveOn", "DisownLink")),
+		needs:   join(whose, []need{stopLink}, always("Fields", "Address", "EffectiveOn")),
 		body: join([]block{{key: "fields", says: head, items: func(w *writer) []string { return w.values.Fields }}, own("when", text),
-			{key: "not_me", says: head | text, link: func(v Values) string { return v.DisownLink }}, status}, about),
+			{key: "not_me", says: head | text, link: func(v Values) string { return v.DisownLink }}, own("write", text)}, about),
 	},
 	policy.NoticeRestriction: {
 		version: "1",
 		needs:   join(whose, remedy, []need{court}, always("Rows", "Systems")),
-		leads:   []string{"lead", "lead_part"},
-		lead:    open,
-		body: join([]block{going, systems}, results, []block{own("meaning", head|text), own("lifting", text), {key: "told_nobody", says: text, when: toldNobody},
-			refusals, disagree, status}, about),
+		leads:   []string{"lead", "lead_part", "lead_some", "lead_nothing", "lead_cannot"},
+		lead:    changed(dsr.Restricted, dsr.Suppressed),
+		body:    join([]block{going, systems}, results, []block{own("meaning", head|text), own("lifting", text), noOneElse}, record, []block{refusals, disagree, status}, about),
 	},
 	// GDPR Art. 18(3): before it is lifted.
 	policy.NoticeLifting: {
@@ -233,10 +227,10 @@ var kinds = map[string]kind{
 	policy.NoticeOptOut: {
 		version: "1",
 		needs:   join(whose, []need{nextAsk}, always("Purposes")),
-		leads:   []string{"lead", "lead_part"},
-		lead:    open,
+		leads:   []string{"lead", "lead_part", "lead_some", "lead_nothing", "lead_cannot", "lead_never"},
+		lead:    changed(dsr.Suppressed, dsr.Restricted),
 		body: join([]block{going, own("scope", head|text)}, results, []block{stops, still, {key: "nothing_else", says: text, when: nothingStill}, lost,
-			{key: "nothing_lost", says: text, when: nothingLost}, own("fair", text), own("lasts", head|text), own("next_ask", text), refusals, disagree, status}, about),
+			{key: "nothing_lost", says: text, when: nothingLost}, own("fair", text), own("lasts", head|text), own("next_ask", text)}, record, []block{refusals, disagree, status}, about),
 	},
 	policy.NoticeAnswer: {
 		version: "1",

@@ -8,6 +8,8 @@
 package notice
 
 import (
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -34,6 +36,7 @@ type Values struct {
 	Proof     []policy.Proof
 
 	Rows       []Row    // outcomes, by system and category
+	Held       []string // statement: what was found, one line each
 	Open       bool     // some of it is not finished: another letter follows
 	Withheld   []string // kinds of data that are held and never shown (11 CCR 7024(d))
 	Redactions []string // what was left out of a copy, and why
@@ -58,6 +61,9 @@ type Values struct {
 	ClockEffect string
 	AnswerDue time.Time // until when a question must be answered
 
+	RecordUntil string // 2006-01-02: how long the record of the request is kept
+	RecordCite  string // and on which law
+
 	Reason    string           // of an extension, a transfer, a request from outside: one sentence
 	Refusals  []policy.Refusal // what is refused; each complete
 	Fee       string           // what a repeated request costs; "" for nothing
@@ -67,6 +73,7 @@ type Values struct {
 	StillOurs string           // referral: what the company answers itself
 
 	Purposes []dsr.Purpose // what was stopped
+	Never    bool          // the company does none of it: the wish is written down
 	Fields   []string      // what was corrected, in plain words
 	Systems  []string      // where, by name
 	Address  string        // address_changed: whose letter this is: "old" or "new" address
@@ -133,4 +140,45 @@ func Asked(lang string, rights []dsr.Right, words bool) string {
 		return ""
 	}
 	return c.language(lang).asked(rights, words)
+}
+
+// Records says a count of records: "2 records".
+func Records(lang string, n int) string {
+	c, err := catalog()
+	if err != nil {
+		return ""
+	}
+	return c.language(lang).records(n)
+}
+
+// Word says one of the words that are no part of a letter: names of Writ's own
+// systems and records, and sentences that fill a value. A key that no language
+// file has is a fault of the caller and gives "".
+func Word(lang, key string) string {
+	c, err := catalog()
+	if err != nil {
+		return ""
+	}
+	return c.language(lang).Word[key]
+}
+
+// Join makes one letter of several to the same person about the same request:
+// the first opens it, each other adds its opening sentence and its parts. What
+// several say stands once, where it comes last.
+func Join(letters ...mail.Letter) mail.Letter {
+	joined := letters[0]
+	joined.Parts = nil
+	var all []mail.Part
+	for i, l := range letters {
+		if i > 0 {
+			all = append(all, mail.Part{Text: l.Lead})
+		}
+		all = append(all, l.Parts...)
+	}
+	for i, p := range all {
+		if !slices.ContainsFunc(all[i+1:], func(later mail.Part) bool { return reflect.DeepEqual(p, later) }) {
+			joined.Parts = append(joined.Parts, p)
+		}
+	}
+	return joined
 }

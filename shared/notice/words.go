@@ -162,10 +162,12 @@ var (
 	actions    = []dsr.OutcomeKind{dsr.Erased, dsr.Rectified, dsr.Restricted, dsr.Suppressed}
 	outcomes   = []dsr.OutcomeKind{dsr.Exported, dsr.Erased, dsr.Anonymised, dsr.Rectified, dsr.Restricted, dsr.Suppressed, dsr.NotHeld, dsr.Retained, dsr.Kept,
 		dsr.Deferred, dsr.Referred, dsr.Accepted, dsr.Attested, dsr.Refused, dsr.Failed, dsr.Told, dsr.Impossible}
-	// reasons of an outcome that was refused; every other is "other".
-	reasons  = []string{"other", "cannot", "no_export", "other_person", "shared_with_another_person"}
+	// reasons of an outcome that was refused or waits, and of a recipient who could
+	// not be told; every other is "other".
+	reasons = []string{"other", "cannot", policy.ReasonNoExport, policy.ReasonNoRectify, policy.ReasonNoSuppress, policy.ReasonNotSearchable, policy.ReasonForbidden,
+		"other_person", "shared_with_another_person", "cooling_off", "gone", "no_contact", "disproportionate"}
 	wordKeys = []string{"own_words", "one_record", "records", "system", "data", "result", "why", "kept_for", "source", "recipients", "sensitive", "withheld",
-		"processor", "third_party", "affiliate", "officer", "phone", "post", "representative", "controller", "old_address", "new_address"}
+		"processor", "third_party", "affiliate", "your_message", "what_you_wrote", "cannot_erase", "nothing_passed", "nothing_ours", "ours", "format", "officer", "phone", "post", "representative", "controller", "old_address", "new_address"}
 )
 
 // outcomeKeys are the sentences of results: one for each kind of outcome, and
@@ -276,10 +278,13 @@ func (l *Language) result(row Row, zone *time.Location) string {
 			key = "attested_files"
 		}
 	case dsr.Deferred:
+		if row.Why == "" {
+			row.Why = l.Reason[o.Reason]
+		}
 		if row.Why != "" {
 			key = "deferred_why"
 		}
-	case dsr.Refused:
+	case dsr.Refused, dsr.Impossible:
 		reason = l.Reason[o.Reason]
 		switch {
 		case reason == "":

@@ -158,7 +158,7 @@ func TestResults(t *testing.T) {
 		{notice.Row{Why: "We decide it soon.", Undecided: true, Outcome: dsr.Outcome{Kind: dsr.Kept, Count: 1}}, "still held, 1 record: We decide it soon."},
 		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Deferred, DueAt: on}}, "not finished"},
 		{notice.Row{Why: "The law lets us wait.", Outcome: dsr.Outcome{Kind: dsr.Deferred, DueAt: on}}, "not yet, but on 2 December 2026: The law lets us wait."},
-		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Referred, To: "North School"}}, "passed on to North School"},
+		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Referred, To: "North School"}}, "for this, North School answers you"},
 		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Accepted, DueAt: on}}, "we check on 2 December 2026"},
 		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Attested}}, "done by a person of our team, who confirms it"},
 		{notice.Row{Outcome: dsr.Outcome{Kind: dsr.Attested, Count: 2}}, "added 2 file(s)"},

@@ -99,7 +99,7 @@ var fillings = []string{
 	"company", "reference", "rights", "received", "due", "old_due", "law", "clock", "mail", "format", "receiver", "bundle_due", "link_due", "answer_due",
 	"question", "doubted", "least_data", "safe_way", "if_unanswered", "clock_effect", "reason", "fee", "to", "to_contact", "passed_on", "still_ours", "purposes",
 	"action", "key", "deadline", "callback", "requester", "checked", "method", "nature", "data", "numbers", "effects", "measures", "aware_at", "late", "asker", "scope",
-	"effective_on", "next_ask", "transfers", "authority", "court", "count", "records", "why", "cite", "until", "on", "address", "day", "month", "year",
+	"effective_on", "next_ask", "transfers", "authority", "court", "count", "records", "why", "cite", "until", "on", "address", "day", "month", "year", "record_until", "record_cite",
 }
 
 // fillings are the values for the holes.
@@ -120,9 +120,7 @@ func (w *writer) fillings() map[string]string {
 		"effects": v.Effects, "measures": v.Measures, "aware_at": day(v.AwareAt, v.Zone), "late": v.Late, "asker": v.Asker, "scope": v.Scope,
 		"effective_on": day(v.EffectiveOn, v.Zone), "transfers": f.Transfers, "authority": f.Authority, "court": f.Court, "address": w.Word[v.Address+"_address"],
 	}
-	if f.NextAsk != "" {
-		m["next_ask"] = w.date(f.NextAsk)
-	}
+	m["next_ask"], m["record_until"], m["record_cite"] = w.date(f.NextAsk), w.date(v.RecordUntil), v.RecordCite
 	return m
 }
 

@@ -113,9 +113,9 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 		if v.Settled() && len(v.Outcomes) == 0 {
 			continue // looked up: its result stands with the erasure
 		}
-		p := Progress{System: s.system(v.System), Phase: phaseName(v), State: stateName(v)}
+		p := Progress{System: s.system(r.Language, v.System), Phase: phaseName(v), State: stateName(v)}
 		for _, o := range v.Outcomes {
-			p.Outcomes = append(p.Outcomes, Line{s.category(o.Category), s.Result(r.Place(), v.System, o)})
+			p.Outcomes = append(p.Outcomes, Line{s.category(r.Language, o.Category), s.Result(r.Language, r.Place(), v.System, o)})
 		}
 		progress = append(progress, p)
 	}
@@ -127,7 +127,7 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 		Title: "Your request", Lead: lead, Problems: problems,
 		Data: map[string]any{
 			"Token": secret, "Reference": string(r.ID), "Received": received(r), "Due": r.DueAt, "Open": r.Status.Open(),
-			"Progress": progress, "Complain": s.complain(r).Text,
+			"Progress": progress, "Complain": s.complain(r),
 			"CanWithdraw": canWithdraw(r), "CanResend": canResend(r, s.Now()),
 			"CopyDue": bundleDue(r),
 		},
@@ -187,7 +187,7 @@ func stateName(v dsr.Visit) string {
 
 // sentence is the state of the request in one sentence.
 func (s *Status) sentence(r ledger.Request) string {
-	due := day(r.DueAt)
+	due := s.day(r.DueAt)
 	switch r.Status {
 	case dsr.Running:
 		return "We are working on your request; you have our answer by " + due + "."

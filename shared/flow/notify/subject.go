@@ -7,11 +7,13 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/notice"
 	"github.com/writ-dsr/writ/shared/platform/mail"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -30,11 +32,11 @@ type Output struct {
 	Sent bool `json:"sent"`
 }
 
-// The notices.
+// What the machine asks for. They name the mails of a request, too; which notices
+// of the law a mail is made of follows from what was asked and decided.
 const (
-	NoticeCopy       = "copy"
-	NoticeAnswer     = "answer"
-	NoticeUnverified = "unverified"
+	NoticeCopy   = "copy"
+	NoticeAnswer = "answer"
 )
 
 // BundleLife is how long a person can download: it starts when the mail goes.
@@ -89,30 +91,34 @@ func (s *Subject) Handle(ctx context.Context, in Input) (Output, error) {
 	return out, err
 }
 
-// send mails a letter and records it as the notice of that name.
-func (s *Subject) send(ctx context.Context, d dossier.Dossier, notice string, l mail.Letter, then func(*ledger.Request)) error {
-	l.Reference = string(d.Request.ID)
-	l.Footer = "Sent by " + s.Company.Name + ". Questions? Write to " + s.Company.Contacts.Mail + "."
-	message, err := l.Message(d.Subject.MailTo())
+// send mails a letter to an address and records it as the notice of that name,
+// with the kinds it is made of and the version of each one's template.
+func (s *Subject) send(ctx context.Context, d dossier.Dossier, to, name string, kinds []string, l mail.Letter, then func(*ledger.Request)) error {
+	message, err := l.Message(to)
 	if err != nil {
-		return fmt.Errorf("writing the notice %s of request %s: %w", notice, d.Request.ID, err)
+		return fmt.Errorf("writing the notice %s of request %s: %w", name, d.Request.ID, err)
 	}
 	now := s.Now()
-	messageID, err := s.Mail.Send(ctx, message, string(d.Request.ID)+"/"+notice)
+	messageID, err := s.Mail.Send(ctx, message, string(d.Request.ID)+"/"+name)
 	if err != nil {
-		return fmt.Errorf("mailing the notice %s of request %s: %w", notice, d.Request.ID, err)
+		return fmt.Errorf("mailing the notice %s of request %s: %w", name, d.Request.ID, err)
 	}
 	if _, err := ledger.Change(ctx, s.Ledger, d.Request.ID, func(r *ledger.Request) error {
 		if r.Notices == nil {
 			r.Notices = map[string]ledger.Notice{}
 		}
-		r.Notices[notice] = ledger.Notice{SentAt: now, MessageID: messageID}
+		r.Notices[name] = ledger.Notice{SentAt: now, MessageID: messageID}
 		then(r)
 		return nil
 	}); err != nil {
-		return fmt.Errorf("recording the notice %s of request %s: %w", notice, d.Request.ID, err)
+		return fmt.Errorf("recording the notice %s of request %s: %w", name, d.Request.ID, err)
 	}
-	return s.Ledger.Append(ctx, dsr.Event{RequestID: d.Request.ID, Chain: dsr.RequestChain, Kind: dsr.EventMailed, At: now, Run: d.Request.Run, Detail: map[string]any{"notice": notice}})
+	versions := make([]string, len(kinds))
+	for i, k := range kinds {
+		versions[i] = notice.Version(k)
+	}
+	return s.Ledger.Append(ctx, dsr.Event{RequestID: d.Request.ID, Chain: dsr.RequestChain, Kind: dsr.EventMailed, At: now, Run: d.Request.Run,
+		Detail: map[string]any{"notice": name, "kinds": kinds, "versions": versions, "language": l.Lang}})
 }
 
 // number names the next notice of a kind: answer#1, answer#2 …
@@ -133,12 +139,8 @@ func (s *Subject) link(ctx context.Context, id dsr.RequestID, purpose ledger.Pur
 	return s.URL + path + "?t=" + url.QueryEscape(secret), nil
 }
 
-func (s *Subject) statusPart(ctx context.Context, id dsr.RequestID) (mail.Part, error) {
-	link, err := s.link(ctx, id, ledger.TokenStatus, "/status", s.Now().Add(180*24*time.Hour))
-	if err != nil {
-		return mail.Part{}, err
-	}
-	return mail.Part{Text: "The status page shows where your request stands.", Link: &mail.Link{Label: "See the status of my request", URL: link}}, nil
+func (s *Subject) statusLink(ctx context.Context, id dsr.RequestID) (string, error) {
+	return s.link(ctx, id, ledger.TokenStatus, "/status", s.Now().Add(180*24*time.Hour))
 }
 
 // Copy mails the link to the bundle. It does nothing if this very bundle was
@@ -155,51 +157,48 @@ func (s *Subject) Copy(ctx context.Context, d dossier.Dossier, again bool) (bool
 	if err != nil {
 		return false, fmt.Errorf("reading the visits of request %s: %w", d.Request.ID, err)
 	}
-	var gathered []dsr.Visit
-	for _, v := range visits {
-		if v.Phase == dsr.Gather {
-			gathered = append(gathered, v)
-		}
+	found, err := s.decision(d)
+	if err != nil {
+		return false, err
 	}
+	acts := slices.ContainsFunc(visits, func(v dsr.Visit) bool { return v.Phase == dsr.Act })
+	gathered := slices.DeleteFunc(slices.Clone(visits), func(v dsr.Visit) bool { return v.Phase != dsr.Gather })
 	now := s.Now()
-	due := now.Add(BundleLife)
+	v := s.values(d, gathered)
+	s.decided(d.Request.Language, found, &v)
+	v.Format = notice.Word(d.Request.Language, "format")
+	v.BundleDue = now.Add(BundleLife)
 	if again {
-		due = b.Due // the fortnight began with the first mail
+		v.BundleDue = b.Due // the fortnight began with the first mail
 	}
-	download, err := s.link(ctx, d.Request.ID, ledger.TokenDownload, "/download", due)
+	if v.BundleLink, err = s.link(ctx, d.Request.ID, ledger.TokenDownload, "/download", v.BundleDue); err != nil {
+		return false, err
+	}
+	if v.StatusLink, err = s.statusLink(ctx, d.Request.ID); err != nil {
+		return false, err
+	}
+	if v.Held, err = s.held(d, visits); err != nil {
+		return false, err
+	}
+	kinds := copies(d.Request, found, acts)
+	l, err := s.letter(d, kinds, v)
 	if err != nil {
 		return false, err
 	}
-	status, err := s.statusPart(ctx, d.Request.ID)
-	if err != nil {
-		return false, err
-	}
-	verdict := dsr.Judge(gathered)
-	l := mail.Letter{Subject: "The copy of your data from " + s.Company.Name, Lead: "The copy of your data is ready; you can download it until " + day(due) + "."}
-	switch {
-	case held(gathered) == 0 && verdict.Complete:
-		l.Lead = "We looked in every system and hold no data about you under this address; the archive says where we looked."
-	case !verdict.Complete:
-		l.Lead = "A first part of the copy of your data is ready; you can download it until " + day(due) + ", and the rest follows."
-	}
-	l.Parts = []mail.Part{
-		{Text: "The page mails you a second code before it lets you download.", Link: &mail.Link{Label: "Download my data", URL: download}},
-		{Heading: "What we found", Table: s.table(d.Request.Place(), gathered)},
-		s.complain(d.Request), status,
-	}
-	notice := number(d.Request, NoticeCopy)
-	return true, s.send(ctx, d, notice, l, func(r *ledger.Request) {
+	name := number(d.Request, NoticeCopy)
+	return true, s.send(ctx, d, d.Subject.MailTo(), name, kinds, l, func(r *ledger.Request) {
 		if r.Bundle != nil {
 			if r.Bundle.DeliveredAt.IsZero() {
 				r.Bundle.DeliveredAt = now
 			}
-			r.Bundle.Due = due
+			r.Bundle.Due = v.BundleDue
 		}
 	})
 }
 
 // answer tells what was done, per system and category, and settles the request
-// by what the ledger says.
+// by what the ledger says. One letter tells each state of the outcomes. A
+// request of Writ's own is settled and told to nobody.
 func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 	visits, err := s.Ledger.Visits(ctx, d.Request.ID)
 	if err != nil {
@@ -209,43 +208,78 @@ func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 	if verdict.Digest == d.Request.Told {
 		return false, nil
 	}
-	status, err := s.statusPart(ctx, d.Request.ID)
+	now := s.Now()
+	if d.Request.Own() {
+		_, err := ledger.Change(ctx, s.Ledger, d.Request.ID, func(r *ledger.Request) error { s.settle(r, verdict, dsr.Completed, now); return nil })
+		if err != nil {
+			return false, fmt.Errorf("settling request %s: %w", d.Request.ID, err)
+		}
+		return false, s.closed(ctx, d.Request, verdict, dsr.Completed, now)
+	}
+	found, err := s.decision(d)
 	if err != nil {
 		return false, err
 	}
-	l := mail.Letter{Subject: "Our answer to your request to " + s.Company.Name, Lead: lead(d.Request, visits, verdict)}
-	l.Parts = append(s.told(d.Request.Place(), visits), s.complain(d.Request), status)
-	if !verdict.Complete {
-		l.Parts = append([]mail.Part{{Text: "What is not finished we go on with, and we write to you again when it is."}}, l.Parts...)
-	}
-	now := s.Now()
-	if err := s.send(ctx, d, number(d.Request, NoticeAnswer), l, func(r *ledger.Request) {
-		if r.Status == dsr.Running || r.Status == dsr.Answered { // not withdrawn while the mail went out
-			r.Settle(verdict, now)
-		}
-	}); err != nil {
+	v := s.values(d, visits)
+	s.decided(d.Request.Language, found, &v)
+	if v.StatusLink, err = s.statusLink(ctx, d.Request.ID); err != nil {
 		return false, err
 	}
-	if !verdict.Complete {
-		return true, nil
+	if v.Held, err = s.held(d, visits); err != nil {
+		return false, err
 	}
-	return true, s.Ledger.Append(ctx, dsr.Event{RequestID: d.Request.ID, Chain: dsr.RequestChain, Kind: dsr.EventClosed, At: now, Run: d.Request.Run, Detail: map[string]any{"status": string(dsr.Completed)}})
+	kinds := kinds(d.Request, found)
+	l, err := s.letter(d, kinds, v)
+	if err != nil {
+		return false, err
+	}
+	if err := s.addressChanged(ctx, d, visits, v.StatusLink); err != nil {
+		return false, err
+	}
+	end := dsr.Completed
+	if slices.Equal(kinds, []string{policy.NoticeRefusal}) {
+		end = dsr.Denied // all of it
+	}
+	if err := s.send(ctx, d, d.Subject.MailTo(), number(d.Request, NoticeAnswer), kinds, l, func(r *ledger.Request) { s.settle(r, verdict, end, now) }); err != nil {
+		return false, err
+	}
+	return true, s.closed(ctx, d.Request, verdict, end, now)
+}
+
+// settle records the answer, unless the request was withdrawn while the mail
+// went out.
+func (s *Subject) settle(r *ledger.Request, v dsr.Verdict, end dsr.Status, now time.Time) {
+	if r.Status != dsr.Running && r.Status != dsr.Answered {
+		return
+	}
+	if r.Settle(v, now); r.Status == dsr.Completed {
+		r.Status = end
+	}
+}
+
+// closed records that nothing of the request is open.
+func (s *Subject) closed(ctx context.Context, r ledger.Request, v dsr.Verdict, end dsr.Status, now time.Time) error {
+	if !v.Complete {
+		return nil
+	}
+	return s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventClosed, At: now, Run: r.Run, Detail: map[string]any{"status": string(end)}})
 }
 
 // unverified answers a request that nobody proved: what would suffice, and how
 // to complain. It is sent once.
 func (s *Subject) unverified(ctx context.Context, d dossier.Dossier) (bool, error) {
-	notice := NoticeUnverified + "#1"
-	if _, sent := d.Request.Notices[notice]; sent {
+	return s.once(ctx, d, policy.NoticeUnverified)
+}
+
+// once sends the notice of a kind that a request has at most one of.
+func (s *Subject) once(ctx context.Context, d dossier.Dossier, kind string) (bool, error) {
+	name := kind + "#1"
+	if _, sent := d.Request.Notices[name]; sent {
 		return false, nil
 	}
-	l := mail.Letter{
-		Subject: "Your request to " + s.Company.Name + " has ended",
-		Lead:    "We could not confirm that the request came from you, so it has ended and nothing was looked up, sent or erased.",
-		Parts: []mail.Part{
-			{Text: "To confirm a request we need the link from our mail together with the code that the form shows. You can send a new request at any time; if you can no longer read this mailbox, write to us and a person helps you.", Link: &mail.Link{Label: "Send a new request", URL: s.URL + "/"}},
-			s.complain(d.Request),
-		},
+	l, err := s.letter(d, []string{kind}, s.values(d, nil))
+	if err != nil {
+		return false, err
 	}
-	return true, s.send(ctx, d, notice, l, func(*ledger.Request) {})
+	return true, s.send(ctx, d, d.Subject.MailTo(), name, []string{kind}, l, func(*ledger.Request) {})
 }

@@ -1,0 +1,201 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/writ-dsr/writ/shared/connector"
+	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/notice"
+	"github.com/writ-dsr/writ/shared/policy"
+)
+
+// day tells a date in the company's zone, in which due dates are counted.
+func (s *Subject) day(t time.Time) string {
+	zone := s.Company.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format("2 January 2006")
+}
+
+// Result says one outcome in plain words to a person who lives in place.
+func (s *Subject) Result(lang string, place dsr.Place, system string, o dsr.Outcome) string {
+	return notice.Result(lang, s.row(lang, place, system, o), s.Company.Zone)
+}
+
+// row is one outcome as a letter tells it: with the names, the reason and the
+// law that the pack gives for it.
+func (s *Subject) row(lang string, place dsr.Place, system string, o dsr.Outcome) notice.Row {
+	r := notice.Row{System: s.system(lang, system), Data: s.category(lang, o.Category), Outcome: o}
+	switch o.Kind {
+	case dsr.Retained:
+		r.Hold = o.Ground == connector.GroundHold
+		if g, ok := s.ground(o.Ground); ok {
+			r.Why, r.Cite = g.Plain, g.Cite
+		}
+	case dsr.Deferred:
+		if g, ok := s.ground(o.Ground); ok {
+			r.Why = g.Plain
+		}
+	case dsr.Kept:
+		if open, ok := s.Company.Undecided(o.Category, place); ok && open.Plain != "" {
+			r.Why, r.Undecided = open.Plain, true
+			break
+		}
+		if sys, ok := s.Company.System(system); ok {
+			r.Why = s.Keeps(sys.Connector, o.Rule)
+		}
+		if r.Why == "" {
+			r.Why = notice.Word(lang, "cannot_erase")
+		}
+	case dsr.Referred:
+		r.Outcome.To = s.role(o.To)
+	}
+	return r
+}
+
+func (s *Subject) ground(id string) (policy.Ground, bool) {
+	i := slices.IndexFunc(s.Company.Grounds, func(g policy.Ground) bool { return g.ID == id })
+	if i < 0 {
+		return policy.Ground{}, false
+	}
+	return s.Company.Grounds[i], true
+}
+
+// role says in plain words whom a part was referred to: a pack's role or route
+// names a customer so, or a person of the company.
+func (s *Subject) role(to string) string {
+	for _, r := range s.Company.Roles {
+		if r.ID == to && r.Customer != "" {
+			return r.Customer
+		}
+	}
+	for _, c := range s.Company.Customers {
+		if c.ID == to {
+			return c.Name
+		}
+	}
+	return to
+}
+
+func (s *Subject) system(lang, id string) string {
+	if id == dsr.Officer {
+		return notice.Word(lang, "your_message")
+	}
+	if sys, ok := s.Company.System(id); ok {
+		return sys.Name
+	}
+	for _, r := range s.Company.Receivers {
+		if dsr.RecipientSystem(r.ID) == id {
+			return r.Name
+		}
+	}
+	return id
+}
+
+func (s *Subject) category(lang, id string) string {
+	if id == dsr.Words {
+		return notice.Word(lang, "what_you_wrote")
+	}
+	if c, ok := s.Company.Category(id); ok {
+		return c.Name
+	}
+	return id
+}
+
+// rows are the outcomes of the visits. Writ's own records have sentences of
+// their own, and so do data that never leave: of them the kinds are named.
+func (s *Subject) rows(r ledger.Request, visits []dsr.Visit) (rows []notice.Row, withheld []string) {
+	for _, v := range visits {
+		if v.System == dsr.Itself {
+			continue
+		}
+		for _, o := range v.Outcomes {
+			row := s.row(r.Language, r.Place(), v.System, o)
+			if o.Kind == dsr.Refused && o.Reason == policy.ReasonForbidden {
+				if !slices.Contains(withheld, row.Data) {
+					withheld = append(withheld, row.Data)
+				}
+				continue
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, withheld
+}
+
+// values is what every letter about a request may say.
+func (s *Subject) values(d dossier.Dossier, visits []dsr.Visit) notice.Values {
+	r, verdict := d.Request, dsr.Judge(visits)
+	v := notice.Values{
+		Company: s.Company.Name, Zone: s.Company.Zone, Reference: string(r.ID), Rights: r.Rights, Words: r.Words, Due: r.DueAt,
+		Open: !verdict.Complete, Searched: verdict.Complete, FormLink: s.URL + "/",
+	}
+	if len(r.Clock) > 0 {
+		v.Received = received(r)
+	}
+	v.Rows, v.Withheld = s.rows(r, visits)
+	for _, visit := range visits {
+		if visit.System == dsr.Itself {
+			for _, o := range visit.Outcomes {
+				if o.Category == dsr.RequestRecord && o.Kind == dsr.Retained {
+					v.RecordUntil, v.RecordCite = o.Until, s.Company.Records.Cite
+				}
+			}
+			continue
+		}
+		name := s.system(r.Language, visit.System)
+		if visit.Phase == dsr.Act && visit.Recipient == "" && !slices.Contains(v.Systems, name) {
+			v.Systems = append(v.Systems, name)
+		}
+	}
+	for _, right := range r.Rights {
+		if p := right.Stops(); p != "" && right.Means() == dsr.ByStop && !slices.Contains(v.Purposes, p) {
+			v.Purposes = append(v.Purposes, p)
+		}
+	}
+	// Where nothing had to be stopped anywhere, the company does none of it.
+	v.Never = len(v.Systems) == 0
+	for _, row := range v.Rows {
+		if v.Never && !slices.Contains(v.Systems, row.System) {
+			v.Systems = append(v.Systems, row.System)
+		}
+	}
+	for _, c := range d.Subject.Changes {
+		v.Fields = append(v.Fields, strings.NewReplacer("_", " ", ".", " ").Replace(c.Field))
+	}
+	return v
+}
+
+// held tells what was found of a person who asked to be told and not for a
+// copy: kinds and counts, no content.
+func (s *Subject) held(d dossier.Dossier, visits []dsr.Visit) ([]string, error) {
+	var all []string
+	for _, v := range visits {
+		if v.Phase != dsr.Gather || v.Manual || len(v.Sealed) == 0 {
+			continue
+		}
+		found, err := connector.FoundIn(v, d.Box)
+		if err != nil {
+			return nil, fmt.Errorf("reading what was found for request %s: %w", d.Request.ID, err)
+		}
+		for _, id := range v.Categories {
+			if n := found.Counts[id]; n > 0 {
+				lang := d.Request.Language
+				all = append(all, s.system(lang, v.System)+": "+s.category(lang, id)+": "+notice.Records(lang, n))
+			}
+		}
+	}
+	return all, nil
+}
+
+// complain says where a person who disagrees can turn.
+func (s *Subject) complain(r ledger.Request) string {
+	law := s.Company.Regime(r.Place())
+	return strings.TrimSpace(s.Company.Contacts.Complain + " " + law.Complain)
+}
