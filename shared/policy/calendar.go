@@ -63,9 +63,9 @@ func (c Calendar) businessDays(day time.Time, n int) time.Time {
 	return day
 }
 
-// The holidays are reckoned for these years; later ones have weekends only, so
+// The holidays are reckoned for these years; others have weekends only, so
 // that no date is late by a holiday nobody has read.
-const firstYear, lastYear = 2015, 2045
+const firstYear, lastYear = 2020, 2035
 
 //go:embed holidays.toml
 var holidays []byte

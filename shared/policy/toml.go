@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -106,6 +107,13 @@ func (d document) line(key string) int {
 
 // index notes the line of every table and key outside inline values.
 func (d document) index(data []byte) error {
+	var ends []int // offsets of the line ends; the parser's own Shape counts them from the top for every key
+	for i, b := range data {
+		if b == '\n' {
+			ends = append(ends, i)
+		}
+	}
+	line := func(at unstable.Range) int { return 1 + sort.SearchInts(ends, int(at.Offset)) }
 	p := unstable.Parser{}
 	p.Reset(data)
 	counts := map[string]int{} // array of tables → tables so far
@@ -116,10 +124,10 @@ func (d document) index(data []byte) error {
 		case unstable.Table, unstable.ArrayTable:
 			path, at := resolve(e.Key(), "", counts, e.Kind == unstable.ArrayTable)
 			prefix = path
-			d.lines[path] = p.Shape(at).Start.Line
+			d.lines[path] = line(at)
 		case unstable.KeyValue:
 			path, at := resolve(e.Key(), prefix, counts, false)
-			d.lines[path] = p.Shape(at).Start.Line
+			d.lines[path] = line(at)
 		}
 	}
 	return p.Error()
