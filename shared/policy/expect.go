@@ -88,11 +88,13 @@ func (c *Company) records() string {
 }
 
 // source is the phrase that a category rests on.
-func (k Category) source() Cite {
-	if len(k.Cites) == 0 {
+func (k Category) source() Cite { return firstCite(k.Cites) }
+
+func firstCite(cites []Cite) Cite {
+	if len(cites) == 0 {
 		return Cite{}
 	}
-	return k.Cites[0]
+	return cites[0]
 }
 
 // visit tells what one category of a visit should come to.
@@ -110,7 +112,8 @@ func (f *forecast) visit(v Visit, category string, phase dsr.Phase) Expectation 
 	case v.Recipient != "":
 		e.Expects = dsr.Told
 	case v.System == dsr.Officer:
-		e.Expects = dsr.Attested
+		r := f.answers(v.Rights)
+		e.Expects, e.By, e.Source = dsr.Attested, r.By, firstCite(r.Cites)
 	case does(dsr.Erase) && k.OnErasure == KeepIt:
 		kept := f.keeps(category)
 		e.Expects, e.Ground, e.Until, e.Rule = kept.Expects, kept.Ground, kept.Until, kept.Rule
@@ -161,4 +164,14 @@ func phaseOf(op dsr.Op) dsr.Phase {
 		return dsr.Gather
 	}
 	return dsr.Act
+}
+
+// answers is the row that names who answers one of the rights; the zero value
+// where the pack names nobody.
+func (c *Company) answers(rights []dsr.Right) Request {
+	i := slices.IndexFunc(c.Requests, func(r Request) bool { return r.By != "" && slices.Contains(rights, r.Right) })
+	if i < 0 {
+		return Request{}
+	}
+	return c.Requests[i]
 }
