@@ -19,6 +19,7 @@ const (
 	hashes                 // makes and checks keyed hashes
 	mails                  // sends from the deployment's sender
 	starts                 // starts a run of the machine
+	retains                // starts the day's run of the retention machine
 	releases               // ends a wait of the machine
 	stops                  // stops a run of the machine
 	inspects               // asks whether a run goes on
@@ -43,9 +44,9 @@ func needs() map[string]need {
 		"verify-challenge": {memory: small, timeout: 30, grants: []grant{opens, mails, releases},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "Subject"}},
 		"verify-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, releases},
-			ledger: []string{"Append", "ClaimIdentity", "CountAttempt", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "Subject", "Token", "UseToken"}},
-		"plan-request": {memory: small, timeout: 30,
-			ledger: []string{"Append", "PlanVisits", "Request", "SaveRequest", "Visits"}},
+			ledger: []string{"Append", "ClaimIdentity", "CountAttempt", "PutToken", "ReleaseIdentity", "ReplaceSubject", "Request", "SaveRequest", "Subject", "Token", "UseToken"}},
+		"plan-request": {memory: small, timeout: 30, grants: []grant{opens, hashes},
+			ledger: []string{"Append", "PlanVisits", "Request", "SaveRequest", "Subject", "Suppress", "Visits"}},
 		"fanout-manual": {memory: small, timeout: 30, grants: []grant{opens, mails, releases},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest", "SaveVisit", "Subject", "TakeVisit", "Visits"}},
 		"fanout-answer": {memory: people, timeout: 30, grants: []grant{opens, hashes, mails, starts, releases, uploads},
@@ -62,9 +63,11 @@ func needs() map[string]need {
 			ledger: []string{"Append", "Hit", "PutToken", "Request", "SaveRequest", "Subject", "Token", "Visits"}},
 		"notify-bounce": {memory: small, timeout: 30, grants: []grant{mails},
 			ledger: []string{"Append", "PutToken", "Request", "SaveRequest"}},
-		"sweep": {memory: small, timeout: 300, grants: []grant{opens, seals, hashes, mails, starts, releases, inspects, deletes},
+		"sweep": {memory: small, timeout: 300, grants: []grant{opens, seals, hashes, mails, starts, retains, releases, inspects, deletes},
 			ledger: []string{"Append", "CreateRequest", "DeleteSubject", "Events", "Holds", "OpenRequests", "PutToken", "ReleaseIdentity", "Request", "SaveRequest", "SaveVisit", "ScheduledRequests", "Subject", "TakeVisit", "Visits"}},
-		"desk": {memory: small, timeout: 30, grants: []grant{hashes},
-			ledger: []string{"Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "Request", "Visits"}},
+		"sweep-records": {memory: small, timeout: 300,
+			ledger: []string{"DeleteRecords", "EndedRequests", "Holds"}},
+		"desk": {memory: small, timeout: 30, grants: []grant{hashes, opens, mails, starts, releases},
+			ledger: []string{"Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "ReplaceSubject", "Request", "SaveRequest", "Subject", "Visits"}},
 	}
 }

@@ -20,6 +20,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	stage := &plan.Stage{Company: d.Pack, Descriptors: descriptors, Ledger: d.Ledger, Now: deploy.Now}
+	stage := &plan.Stage{Company: d.Pack, Descriptors: descriptors, Ledger: d.Ledger, Keys: d.Vault, Hasher: d.Vault, Now: deploy.Now}
 	lambda.Start(lambdax.Wrap(stage.Handle, d.Log))
 }

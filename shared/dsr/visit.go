@@ -83,6 +83,11 @@ func (v Visit) Task() string { return v.System + "#" + string(v.Phase) }
 // Settled reports whether nothing more is to be done in this visit.
 func (v Visit) Settled() bool { return v.Status == VisitSettled }
 
+// Copies reports whether the visits make a copy for the person.
+func Copies(visits []Visit) bool {
+	return slices.ContainsFunc(visits, func(v Visit) bool { return v.Phase == Gather && slices.Contains(v.Ops, Export) })
+}
+
 // OpenOutcomes returns the outcomes that are not final yet.
 func (v Visit) OpenOutcomes() []Outcome {
 	var open []Outcome

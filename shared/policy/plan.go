@@ -88,7 +88,6 @@ type Owed struct {
 const (
 	ReasonNoExport      = "no_export"      // Refused: neither API nor person can export there
 	ReasonNoRectify     = "no_rectify"     // Refused: neither API nor person can correct anything there
-	ReasonNoSuppress    = "no_suppress"    // Refused: neither API nor person can stop anything there
 	ReasonNotSearchable = "not_searchable" // Refused: nobody can be found there (GDPR Art. 11)
 	ReasonForbidden     = "forbidden"      // Refused: data of this kind never leave; their kind is told (11 CCR 7024(d))
 	RuleNoErase         = "no_erase"       // Kept: neither API nor person can erase there

@@ -138,7 +138,7 @@ func (c *Company) order(q Question, w work) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("planning: %w", err)
 	}
-	b := builder{Company: c, q: q, w: w, duties: c.duties(w), plan: &p}
+	b := builder{Company: c, q: q, w: w, duties: c.duties(w), plan: &p, acted: map[string]bool{}}
 	gather, act := make([]Wave, len(c.Systems)+1), make([]Wave, len(c.Systems)+1)
 	needed := map[string]bool{} // systems that others need identifiers of
 	for _, s := range byDepth(c.Systems, first) {
@@ -205,6 +205,7 @@ type builder struct {
 	plan    *Plan
 	stopped uint32 // rights that stop something somewhere
 	removed []string
+	acted   map[string]bool // categories to which something is done in some system
 }
 
 // picked returns the categories of a system to which one of the verbs is done,
@@ -279,7 +280,7 @@ func (b *builder) gather(s System, needed bool) Visit {
 		return Visit{}
 	case len(all) > 0:
 		v.Ops = []dsr.Op{dsr.Locate}
-	case needed:
+	case needed && b.q.Only == nil: // of later work the identifiers are known
 		v.Ops, v.Categories = []dsr.Op{dsr.Locate}, slices.Clone(s.Categories)
 	default:
 		return Visit{}
@@ -308,12 +309,7 @@ func (b *builder) act(s System) Visit {
 	b.stopped |= sm
 	var v Visit
 	if len(stopped) > 0 {
-		if b.q.never(s, dsr.Suppress) && !s.Manual() {
-			b.owe(s, dsr.Suppress, dsr.Outcome{Kind: dsr.Refused, Reason: ReasonNoSuppress}, stopped)
-			stopped = nil
-		} else {
-			v.Ops, v.Purposes = append(v.Ops, dsr.Suppress), purposes
-		}
+		v.Ops, v.Purposes = append(v.Ops, dsr.Suppress), purposes // where no API can, a person does
 	}
 	if len(changed) > 0 {
 		if b.q.never(s, dsr.Rectify) && !s.Manual() {
@@ -349,6 +345,9 @@ func (b *builder) act(s System) Visit {
 		if slices.Contains(v.Ops, op) {
 			v.only(op, some)
 		}
+	}
+	for _, id := range v.Categories {
+		b.acted[id] = true
 	}
 	v.System, v.Manual = s.ID, s.Manual()
 	v.Rights = b.served(rm|cm|sm, dsr.ByChange, dsr.ByRemoval, dsr.ByMark, dsr.ByStop)
@@ -430,7 +429,7 @@ func (b *builder) tell(r Recipient) Visit {
 	var mask uint32
 	for _, id := range r.Categories {
 		d, ok := b.duties[id]
-		if !ok {
+		if !ok || !b.acted[id] {
 			continue
 		}
 		told := uint32(0)

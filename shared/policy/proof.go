@@ -149,6 +149,7 @@ func (d *decision) lesser(run []dsr.Right) []dsr.Right {
 			continue
 		}
 		d.unfit = append(d.unfit, r)
+		d.work.owed = append(d.work.owed, Owed{System: dsr.Itself, Op: opOf(r), Outcome: dsr.Outcome{Category: string(r), Kind: dsr.Refused, Reason: ReasonNotVerified}})
 	}
 	slices.Sort(left)
 	return slices.Compact(left)

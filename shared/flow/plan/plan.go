@@ -1,6 +1,6 @@
-// Package plan turns a proved request into visits: which system, in which wave,
-// with which ops. The visits are written to the ledger once; a later run reads
-// them there and leaves out what is settled.
+// Package plan turns a request into visits: which system, in which wave, with
+// which ops, and what is refused or somebody else's. The visits are written to
+// the ledger once; a later run reads them there and leaves out what is settled.
 package plan
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
@@ -59,10 +60,17 @@ const (
 // Ledger is what planning reads and writes.
 type Ledger interface {
 	Request(ctx context.Context, id dsr.RequestID) (ledger.Request, error)
+	Subject(ctx context.Context, id dsr.RequestID) (ledger.SealedSubject, error)
 	SaveRequest(ctx context.Context, r ledger.Request) error
+	Suppress(ctx context.Context, hash string, p dsr.Purpose, at time.Time) error
 	PlanVisits(ctx context.Context, visits []dsr.Visit) error
 	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	Append(ctx context.Context, e dsr.Event) error
+}
+
+// Hasher makes keyed hashes.
+type Hasher interface {
+	Hash(ctx context.Context, purpose, value string) (string, error)
 }
 
 // Stage plans.
@@ -70,6 +78,8 @@ type Stage struct {
 	Company     *policy.Company
 	Descriptors map[string]connector.Descriptor // by connector code
 	Ledger      Ledger
+	Keys        dossier.Keys
+	Hasher      Hasher
 	Now         func() time.Time
 }
 
@@ -97,7 +107,7 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 			return out, nil // released without an answer: the sweep starts a new run
 		}
 		return s.unverified(ctx, r, out)
-	case dsr.Unverified:
+	case dsr.Unverified, dsr.Denied:
 		out.Decision = Close
 		return out, nil
 	default:
@@ -107,12 +117,53 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
+	if decided(visits) {
+		out.Decision = Close
+		return out, s.refused(ctx, r, visits)
+	}
 	out.Gather, out.Act = waves(visits, dsr.Gather), waves(visits, dsr.Act)
-	out.Decision, out.Bundle = Run, slices.Contains(r.Rights, dsr.Access)
+	out.Decision, out.Bundle = Run, dsr.Copies(visits)
 	if b := r.Bundle; b != nil && !b.DeletedAt.IsZero() && len(out.Gather) == 0 {
 		out.Bundle = false // delivered, expired and deleted with its exports: nothing is left to copy
 	}
 	return out, nil
+}
+
+// decided reports whether everything followed from law and pack, so that there
+// is nothing to do but to say so.
+func decided(visits []dsr.Visit) bool {
+	return len(visits) > 0 && !slices.ContainsFunc(visits, func(v dsr.Visit) bool { return len(v.Ops) > 0 || v.Manual || !v.Settled() })
+}
+
+// refused closes a request of which nothing is carried out and nothing is
+// referred: the person is told why, and the first reason stands for all.
+func (s *Stage) refused(ctx context.Context, r ledger.Request, visits []dsr.Visit) error {
+	reason := ""
+	for _, v := range visits {
+		for _, o := range v.Outcomes {
+			switch {
+			case o.Category == dsr.RequestRecord || o.Category == dsr.SuppressionRow && o.Kind == dsr.Told:
+			case o.Kind != dsr.Refused:
+				return nil
+			case reason == "":
+				reason = o.Reason
+			}
+		}
+	}
+	if reason == "" {
+		return nil
+	}
+	now := s.Now()
+	if _, err := ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error {
+		if r.Status == dsr.Running || r.Status == dsr.Answered {
+			r.Status, r.ClosedAt, r.Reason = dsr.Denied, now, reason
+		}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("refusing request %s: %w", r.ID, err)
+	}
+	return s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventClosed, At: now, Run: r.Run,
+		Detail: map[string]any{"status": string(dsr.Denied), "reason": reason}})
 }
 
 // resume takes a request back from its owner: the run that got here was started
@@ -147,90 +198,6 @@ func (s *Stage) unverified(ctx context.Context, r ledger.Request, out Output) (O
 	}
 	out.Decision = Close
 	return out, nil
-}
-
-// visits returns the request's visits, planning them the first time. The wave
-// numbers are kept with them, so that a later run keeps the order even if the
-// pack has changed.
-func (s *Stage) visits(ctx context.Context, r ledger.Request) ([]dsr.Visit, error) {
-	if r.Planned {
-		return s.Ledger.Visits(ctx, r.ID)
-	}
-	planned, err := s.plan(r)
-	if err != nil {
-		return nil, fmt.Errorf("planning request %s: %w", r.ID, err)
-	}
-	if err := s.Ledger.PlanVisits(ctx, planned); err != nil {
-		return nil, fmt.Errorf("writing the plan of request %s: %w", r.ID, err)
-	}
-	if err := s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventPlanned, At: s.Now(), Run: r.Run,
-		Detail: map[string]any{"visits": len(planned), "policy": s.Company.Updated}}); err != nil {
-		return nil, err
-	}
-	if _, err := ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error { r.Planned = true; return nil }); err != nil {
-		return nil, fmt.Errorf("recording the plan of request %s: %w", r.ID, err)
-	}
-	return planned, nil
-}
-
-func (s *Stage) plan(r ledger.Request) ([]dsr.Visit, error) {
-	var visits []dsr.Visit
-	waves := 0
-	if len(r.Rights) > 0 {
-		p, err := s.Company.Plan(policy.Question{Rights: r.Rights, Place: r.Place(), Can: s.can, Never: s.never})
-		if err != nil {
-			return nil, err
-		}
-		for n, w := range p.Waves {
-			for _, v := range w.Visits {
-				visits = append(visits, dsr.Visit{
-					RequestID: r.ID, System: v.System, Phase: w.Phase, Wave: n, Ops: v.Ops, Categories: v.Categories,
-					Manual: v.Manual, Status: dsr.VisitPlanned,
-				})
-			}
-		}
-		waves = len(p.Waves)
-		for _, o := range p.Owed {
-			visits = s.owe(visits, r, o, waves)
-		}
-	}
-	if r.Words {
-		visits = append(visits, dsr.Visit{RequestID: r.ID, System: dsr.Officer, Phase: dsr.Gather, Wave: 0, Categories: []string{dsr.Words}, Manual: true, Status: dsr.VisitPlanned})
-	}
-	return visits, nil
-}
-
-// owe adds an outcome that follows from the pack alone, as a visit that is
-// settled from the start, so that the person is told of it like of any other.
-func (s *Stage) owe(visits []dsr.Visit, r ledger.Request, o policy.Owed, wave int) []dsr.Visit {
-	phase := dsr.Act
-	if o.Op == dsr.Export || o.Op == dsr.Locate {
-		phase = dsr.Gather
-	}
-	outcome := s.Company.Decide(o.Outcome, r.Place(), s.Now())
-	for i, v := range visits {
-		if v.System == o.System && v.Phase == phase && v.Status == dsr.VisitSettled {
-			visits[i].Outcomes = append(visits[i].Outcomes, outcome)
-			return visits
-		}
-		if v.System == o.System && v.Phase == phase {
-			return visits // a visit is planned there: it reports itself
-		}
-	}
-	return append(visits, dsr.Visit{
-		RequestID: r.ID, System: o.System, Phase: phase, Wave: wave, Categories: []string{outcome.Category},
-		Status: dsr.VisitSettled, Outcomes: []dsr.Outcome{outcome}, SettledAt: s.Now(),
-	})
-}
-
-func (s *Stage) can(sys policy.System, op dsr.Op) bool {
-	d, ok := s.Descriptors[sys.Connector]
-	return ok && d.Can(op)
-}
-
-func (s *Stage) never(sys policy.System, op dsr.Op) bool {
-	d, ok := s.Descriptors[sys.Connector]
-	return ok && !d.Can(op) && d.Instruction(op) == ""
 }
 
 // waves groups what is not settled by wave, in order.

@@ -15,10 +15,13 @@ import (
 	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/flow/plan"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
 	"github.com/writ-dsr/writ/shared/ledger/memory"
 	"github.com/writ-dsr/writ/shared/platform/lambdax"
+	"github.com/writ-dsr/writ/shared/platform/vault"
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
@@ -30,6 +33,7 @@ type stand struct {
 	t *testing.T
 	*memory.Store
 	*plan.Stage
+	keys *vault.Vault
 }
 
 func newStand(t *testing.T, change func(*ledger.Request)) *stand {
@@ -42,14 +46,18 @@ func newStand(t *testing.T, change func(*ledger.Request)) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stand{t: t, Store: memory.New()}
-	s.Stage = &plan.Stage{Company: company, Descriptors: descriptors, Ledger: s.Store, Now: func() time.Time { return now }}
+	s := &stand{t: t, Store: memory.New(), keys: vault.NewLocal("plan")}
+	s.Stage = &plan.Stage{Company: company, Descriptors: descriptors, Ledger: s.Store, Keys: s.keys, Hasher: s.keys, Now: func() time.Time { return now }}
 	r := ledger.Request{ID: id, Status: dsr.Running, Rights: []dsr.Right{dsr.Access}, Country: "DE", Run: 1, VerifiedAt: now, ProofDue: now.Add(time.Hour),
 		Clock: []dsr.ClockEvent{{Kind: dsr.Received, At: now}}}
 	if change != nil {
 		change(&r)
 	}
-	if err := s.CreateRequest(t.Context(), r, ledger.SealedSubject{RequestID: id}, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventReceived, At: now}); err != nil {
+	sealed, err := dossier.Seal(t.Context(), s.keys, id, dsr.Subject{Language: "en", Identities: []dsr.Identity{{Kind: dsr.Email, Value: dsrtest.Ada.Email, Origin: dsr.SelfAsserted}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateRequest(t.Context(), r, sealed, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventReceived, At: now}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -127,8 +135,18 @@ func TestWaves(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			own := slices.DeleteFunc(slices.Clone(visits), func(v dsr.Visit) bool { return v.System != dsr.Itself })
+			visits = slices.DeleteFunc(visits, func(v dsr.Visit) bool { return v.System == dsr.Itself })
 			if n := count(out.Gather) + count(out.Act); n != len(visits) {
 				t.Errorf("%d visits are run, %d are in the ledger", n, len(visits))
+			}
+			if c.rights != nil && len(own) == 0 {
+				t.Error("nothing says what happens to Writ's own record")
+			}
+			for _, v := range own {
+				if !v.Settled() || len(v.Outcomes) == 0 {
+					t.Errorf("Writ's own record: %+v", v)
+				}
 			}
 			for _, v := range visits {
 				if v.Status != dsr.VisitPlanned || len(v.Categories) == 0 {
@@ -268,7 +286,7 @@ func settle(t *testing.T, s *stand, run int, which func(dsr.Visit) bool) {
 		t.Fatal(err)
 	}
 	for _, v := range visits {
-		if !which(v) {
+		if !which(v) || v.Settled() {
 			continue
 		}
 		if v, err = s.TakeVisit(t.Context(), id, v.Task(), run, now, now); err != nil {
@@ -327,15 +345,136 @@ func TestOwedOutcomes(t *testing.T) {
 }
 
 func TestUnplannableRequestIsAFault(t *testing.T) {
-	s := newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{"objection"} })
-	if _, err := s.Handle(t.Context(), plan.Input{V: 1, RequestID: id, Run: 1}); err == nil {
-		t.Error("a right without a plan is no error")
+	for name, change := range map[string]func(*ledger.Request){
+		"an unknown right": func(r *ledger.Request) { r.Rights = []dsr.Right{"forget"} },
+		"an unknown plan":  func(r *ledger.Request) { r.Plan = "gold" },
+		"an unknown fact":  func(r *ledger.Request) { r.Facts = map[string]string{"mood": "good"} },
+	} {
+		s := newStand(t, change)
+		if _, err := s.Handle(t.Context(), plan.Input{V: 1, RequestID: id, Run: 1}); err == nil {
+			t.Errorf("%s is no error", name)
+		}
+		if s.request().Planned {
+			t.Errorf("%s: it counts as planned", name)
+		}
 	}
-	if s.request().Planned {
-		t.Error("it counts as planned")
-	}
+	s := newStand(t, nil)
 	if _, err := s.Handle(t.Context(), plan.Input{V: 1, RequestID: "wbbbbbbbbbbbbbbbbbbbbbbbbb", Run: 1}); err == nil {
 		t.Error("a request that is not there is no error")
+	}
+}
+
+// Every right ends in waves or in a decision, and what it leaves in the ledger
+// is well formed.
+func TestEveryRight(t *testing.T) {
+	for _, right := range dsr.Rights() {
+		s := newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{right} })
+		out := s.run(1)
+		if out.Decision == plan.End || out.Decision == plan.Run && count(out.Gather)+count(out.Act) == 0 {
+			t.Errorf("%s: decided %+v", right, out)
+		}
+		if out.Bundle != (right.Means() == dsr.ByCopy && out.Decision == plan.Run) {
+			t.Errorf("%s: bundle is %v", right, out.Bundle)
+		}
+		visits, err := s.Visits(t.Context(), id)
+		if err != nil || len(visits) == 0 {
+			t.Fatalf("%s: visits %v, error %v", right, visits, err)
+		}
+		for _, v := range visits {
+			for _, o := range v.Outcomes {
+				if err := o.Validate(); err != nil {
+					t.Errorf("%s: %v", right, err)
+				}
+			}
+		}
+		again := s.run(1)
+		if again.Decision != out.Decision || !sameWords(waves(again.Gather), waves(out.Gather)) || !sameWords(waves(again.Act), waves(out.Act)) {
+			t.Errorf("%s: the second run of the state decides %s, %s / %s", right, again.Decision, waves(again.Gather), waves(again.Act))
+		}
+	}
+}
+
+// What a person stops is remembered by their keyed hash, before any system is
+// touched.
+func TestStopsAreRemembered(t *testing.T) {
+	s := newStand(t, func(r *ledger.Request) {
+		r.Rights, r.Country, r.State = []dsr.Right{dsr.OptOutOfSale, dsr.ObjectionMarketing}, "US", "CA"
+	})
+	s.run(1)
+	hash, err := s.keys.Hash(t.Context(), "identity", dsrtest.Ada.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopped, err := s.Suppressed(t.Context(), hash)
+	if err != nil || len(stopped) != 2 || !stopped[dsr.Sale].Equal(now) || !stopped[dsr.Marketing].Equal(now) {
+		t.Errorf("suppressed %v, error %v", stopped, err)
+	}
+	s = newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.Access} })
+	s.run(1)
+	if stopped, _ := s.Suppressed(t.Context(), hash); len(stopped) != 0 {
+		t.Errorf("a copy stopped %v", stopped)
+	}
+}
+
+// A right that neither law nor pack gives is refused: the request is closed as
+// denied, with its reason in the ledger, and the person is told.
+func TestRefusal(t *testing.T) {
+	s := newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.ShineTheLight} })
+	out := s.run(1)
+	r := s.request()
+	if out.Decision != plan.Close || r.Status != dsr.Denied || r.Reason != policy.ReasonNotGiven || !r.ClosedAt.Equal(now) {
+		t.Errorf("decided %s; the request is %s, %q", out.Decision, r.Status, r.Reason)
+	}
+	v, err := s.Visit(t.Context(), id, dsr.Itself+"#gather")
+	if err != nil || len(v.Outcomes) != 1 || v.Outcomes[0].Kind != dsr.Refused || v.Outcomes[0].Category != string(dsr.ShineTheLight) {
+		t.Errorf("the ledger says %+v, error %v", v, err)
+	}
+	if again := s.run(1); again.Decision != plan.Close {
+		t.Errorf("after a cut mail it decides %s", again.Decision)
+	}
+	// Beside a right that is carried out, the refusal is one outcome of several.
+	s = newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.Erasure, dsr.ShineTheLight} })
+	if out := s.run(1); out.Decision != plan.Run || s.request().Status != dsr.Running {
+		t.Errorf("with an erasure it decides %s, %s", out.Decision, s.request().Status)
+	}
+}
+
+// A processor refers: nothing is touched, and the systems say to whom.
+func TestReferral(t *testing.T) {
+	s := newStand(t, func(r *ledger.Request) { r.Rights, r.Plan = []dsr.Right{dsr.Access}, "business" })
+	s.Company.Roles = []policy.Role{{ID: "work", Plans: []string{"business"}, Role: "processor", Customer: "the company you work for", Says: "It decides about these data."}}
+	out := s.run(1)
+	if out.Decision != plan.Close || s.request().Status != dsr.Running {
+		t.Errorf("decided %s; the request is %s", out.Decision, s.request().Status)
+	}
+	v, err := s.Visit(t.Context(), id, "app#gather")
+	if err != nil || !v.Settled() || len(v.Outcomes) == 0 {
+		t.Fatalf("the ledger says %+v, error %v", v, err)
+	}
+	for _, o := range v.Outcomes {
+		if o.Kind != dsr.Referred || o.To != policy.ToCustomer || o.Validate() != nil {
+			t.Errorf("the outcome is %+v", o)
+		}
+	}
+}
+
+// Work that was put off is planned for its systems and categories alone, and
+// located first.
+func TestScope(t *testing.T) {
+	s := newStand(t, func(r *ledger.Request) {
+		r.Channel, r.Rights = ledger.ChannelDeferral, []dsr.Right{dsr.Erasure}
+		r.Scope = []ledger.Portion{{System: "stripe", Categories: []string{"invoice", "charge"}, Ground: "us_tax_records"}, {System: "paypal", Categories: []string{"payments"}}}
+	})
+	out := s.run(1)
+	if got := waves(out.Gather) + " / " + waves(out.Act); got != "stripe / stripe paypal!" {
+		t.Errorf("planned %s", got)
+	}
+	v, err := s.Visit(t.Context(), id, "stripe#act")
+	if err != nil || !slices.Equal(v.Categories, []string{"invoice", "charge"}) || !slices.Contains(v.Ops, dsr.Erase) {
+		t.Errorf("planned as %+v, error %v", v, err)
+	}
+	if _, err := s.Visit(t.Context(), id, dsr.Itself+"#act"); err == nil {
+		t.Error("Writ's own record is told of once more")
 	}
 }
 
