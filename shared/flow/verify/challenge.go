@@ -9,12 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/notice"
 	"github.com/writ-dsr/writ/shared/platform/mail"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -112,36 +112,57 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 	if err != nil {
 		return err
 	}
-	message, err := c.letter(d, links, remind).Message(d.Subject.MailTo())
+	name, kind, kinds := noticeChallenge, dsr.EventChallenged, []string{policy.NoticeChallenge}
+	if remind {
+		name, kind, kinds = noticeReminder, dsr.EventReminded, []string{policy.NoticeReminder}
+	}
+	if k, ok := standIns[r.By]; ok && !remind {
+		if err := c.tellAgent(ctx, d, k); err != nil {
+			return err
+		}
+		kinds = append(kinds, k)
+	}
+	letter, err := c.letter(d, kinds, links)
+	if err != nil {
+		return err
+	}
+	message, err := letter.Message(d.Subject.MailTo())
 	if err != nil {
 		return fmt.Errorf("writing the challenge of request %s: %w", id, err)
 	}
-	notice, kind := noticeChallenge, dsr.EventChallenged
-	if remind {
-		notice, kind = noticeReminder, dsr.EventReminded
-	}
-	messageID, err := c.Mail.Send(ctx, message, string(id)+"/"+notice)
+	messageID, err := c.Mail.Send(ctx, message, string(id)+"/"+name)
 	if err != nil {
-		return fmt.Errorf("mailing %s of request %s: %w", notice, id, err)
+		return fmt.Errorf("mailing %s of request %s: %w", name, id, err)
 	}
 	if _, err := ledger.Change(ctx, c.Ledger, id, func(r *ledger.Request) error {
 		if r.Notices == nil {
 			r.Notices = map[string]ledger.Notice{}
 		}
-		r.Notices[notice] = ledger.Notice{SentAt: now, MessageID: messageID}
+		r.Notices[name] = ledger.Notice{SentAt: now, MessageID: messageID}
 		if remind {
 			r.RemindedAt = now
 		}
 		return nil
 	}); err != nil {
-		return fmt.Errorf("recording %s of request %s: %w", notice, id, err)
+		return fmt.Errorf("recording %s of request %s: %w", name, id, err)
 	}
-	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: kind, At: now, Run: r.Run})
+	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: kind, At: now, Run: r.Run, Detail: mailed(name, kinds, letter.Lang)})
+}
+
+// mailed is what the record of a mail says: which notices it is made of, in which
+// words.
+func mailed(name string, kinds []string, lang string) map[string]any {
+	versions := make([]string, len(kinds))
+	for i, k := range kinds {
+		versions[i] = notice.Version(k)
+	}
+	return map[string]any{"notice": name, "kinds": kinds, "versions": versions, "language": lang}
 }
 
 const (
 	noticeChallenge = "challenge#1"
 	noticeReminder  = "reminder#1"
+	noticeAgent     = "agent#1"
 	reminderBefore  = 84 * time.Hour // half of the seven days
 )
 
@@ -166,48 +187,90 @@ func (c *Challenge) links(ctx context.Context, id dsr.RequestID, now, due time.T
 	return links{confirm: confirm, disown: disown}, err
 }
 
-func (c *Challenge) letter(d dossier.Dossier, l links, remind bool) mail.Letter {
-	due := d.Request.ProofDue.UTC().Format("2 January 2006")
-	letter := mail.Letter{
-		Subject: "Please confirm your request to " + c.Company.Name,
-		Lead:    "Somebody asked " + c.Company.Name + " with this address for " + asked(d.Request.Rights, d.Request.Words) + "; please confirm that it was you.",
-		Parts: []mail.Part{
-			{Text: "Follow the link and type the code that the form showed you. Until then nothing is looked up, sent or erased.", Link: &mail.Link{Label: "Confirm my request", URL: l.confirm}},
-			{Text: "The link works until " + due + ". If you confirm, you have our answer by " + d.Request.DueAt.UTC().Format("2 January 2006") + ". You can withdraw on the status page that you reach after confirming."},
-			{Heading: "This was not you?", Text: "Then tell us, and the request ends.", Link: &mail.Link{Label: "This was not me", URL: l.disown}},
-		},
-		Reference: string(d.Request.ID), Footer: footer(c.Company),
-	}
-	if remind {
-		letter.Subject = "Reminder: please confirm your request to " + c.Company.Name
-		letter.Lead = "Your request to " + c.Company.Name + " still waits for you to confirm it; it ends unanswered on " + due + " if you do not."
-	}
-	return letter
+// standIns are the notices that tell that somebody asks for somebody else.
+var standIns = map[dsr.Requester]string{
+	dsr.Agent: policy.NoticeAgent, dsr.Attorney: policy.NoticeAgent, dsr.Successor: policy.NoticeAgent, dsr.Parent: policy.NoticeParent, dsr.School: policy.NoticeParent,
 }
 
-func footer(c *policy.Company) string {
-	return "Sent by " + c.Name + ". Questions? Write to " + c.Contacts.Mail + "."
+// letter writes the notices of the kinds as one letter.
+func (c *Challenge) letter(d dossier.Dossier, kinds []string, l links) (mail.Letter, error) {
+	r, lang := d.Request, d.Request.Language
+	by := string(r.By)
+	v := notice.Values{
+		Company: c.Company.Name, Zone: c.Company.Zone, Reference: string(r.ID), Rights: r.Rights, Words: r.Words, Due: r.DueAt, Proof: c.proofs(d),
+		ConfirmLink: l.confirm, DisownLink: l.disown, LinkDue: r.ProofDue,
+		Requester: r.By, Checked: notice.Word(lang, "checked_"+by), Method: notice.Word(lang, "method_"+by),
+	}
+	for _, e := range r.Clock {
+		if e.Kind == dsr.Received && (v.Received.IsZero() || e.At.Before(v.Received)) {
+			v.Received = e.At
+		}
+	}
+	var all []mail.Letter
+	for _, kind := range kinds {
+		letter, err := notice.Write(kind, lang, c.Company.Facts(kind, d.Question()), v)
+		if err != nil {
+			return mail.Letter{}, fmt.Errorf("asking the person of request %s for proof: %w", r.ID, err)
+		}
+		all = append(all, letter)
+	}
+	return notice.Join(all...), nil
+}
+
+// proofs are how it is checked who asks: the mailbox, which the letter itself
+// proves, and what law and pack add.
+func (c *Challenge) proofs(d dossier.Dossier) []policy.Proof {
+	all := []policy.Proof{policy.Mailbox}
+	if len(d.Request.Rights) == 0 {
+		return all
+	}
+	found, err := c.Company.Resolve(d.Question())
+	if err != nil {
+		return all // the page that the link opens asks law and pack again, and a person where they fail
+	}
+	for _, p := range found.Proof {
+		if p != policy.Mailbox {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// tellAgent tells an agent, who is not the one the challenge goes to, what is
+// checked (11 CCR 7063). It is sent once, and holds no link: the person decides.
+func (c *Challenge) tellAgent(ctx context.Context, d dossier.Dossier, kind string) error {
+	id, now := d.Request.ID, c.Now()
+	_, told := d.Request.Notices[noticeAgent]
+	if told || d.Request.By != dsr.Agent || len(d.Subject.Identities) < 2 {
+		return nil
+	}
+	letter, err := c.letter(d, []string{kind}, links{})
+	if err != nil {
+		return err
+	}
+	message, err := letter.Message(d.Subject.Identities[1].Value)
+	if err != nil {
+		return fmt.Errorf("writing to the agent of request %s: %w", id, err)
+	}
+	messageID, err := c.Mail.Send(ctx, message, string(id)+"/"+noticeAgent)
+	if err != nil {
+		return fmt.Errorf("mailing the agent of request %s: %w", id, err)
+	}
+	if _, err := ledger.Change(ctx, c.Ledger, id, func(r *ledger.Request) error {
+		if r.Notices == nil {
+			r.Notices = map[string]ledger.Notice{}
+		}
+		r.Notices[noticeAgent] = ledger.Notice{SentAt: now, MessageID: messageID}
+		return nil
+	}); err != nil {
+		return fmt.Errorf("recording the agent's notice of request %s: %w", id, err)
+	}
+	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventMailed, At: now, Run: d.Request.Run,
+		Detail: mailed(noticeAgent, []string{kind}, letter.Lang)})
 }
 
 // asked says in words what a request asks for.
-func asked(rights []dsr.Right, words bool) string {
-	var parts []string
-	for _, r := range rights {
-		switch r {
-		case dsr.Access:
-			parts = append(parts, "a copy of your data")
-		case dsr.Erasure:
-			parts = append(parts, "the erasure of your data")
-		}
-	}
-	if words || len(parts) == 0 {
-		parts = append(parts, "what you wrote in your own words")
-	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
-}
+func asked(rights []dsr.Right, words bool) string { return notice.Asked("en", rights, words) }
 
 // Lapse closes a request whose time to prove has passed and lets its machine
 // send the answer. Called again before that answer is mailed it only lets the
