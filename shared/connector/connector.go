@@ -33,8 +33,8 @@ type Connector interface {
 	// twice has its effect once. What stays is reported as kept.
 	Erase(ctx context.Context, t Task) (Receipt, error)
 	// Rectify sets the named fields and touches no other. A field that it cannot
-	// set is Unsupported, before anything is changed. The receipt's references are
-	// t.Print of what the fields said before and say after.
+	// set is Unsupported, before anything is changed. The receipt's references
+	// hold t.Changed.
 	Rectify(ctx context.Context, t Task, changes []dsr.Change) (Receipt, error)
 	// Suppress stops a purpose in a way that survives erasure. The receipt has an
 	// outcome for each category that is not used for the purpose any more; a
@@ -85,6 +85,18 @@ func (t Task) Print(values ...string) string {
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
+
+// Changed are the references of a correction's receipt: prints of what the
+// fields said before and say after.
+func (t Task) Changed(before, after []string) []string {
+	return []string{PrintBefore + t.Print(before...), PrintAfter + t.Print(after...)}
+}
+
+// What the prints of a correction begin with.
+const (
+	PrintBefore = "before:"
+	PrintAfter  = "after:"
+)
 
 // Emails returns the values of the mail identities.
 func (t Task) Emails() []string { return t.Values(dsr.Email) }

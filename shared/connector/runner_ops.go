@@ -144,11 +144,11 @@ func join(all, more []dsr.Outcome, p dsr.Purpose) []dsr.Outcome {
 
 // readBack compares what the steps reported with what is there.
 func (w *visit) readBack(ctx context.Context, t Task) (Receipt, error) {
-	erase := w.v.Steps[dsr.Erase]
+	erase, done := w.v.Steps[dsr.Erase], w.v.Steps[dsr.Erase]
 	if w.has(dsr.Rectify) && !w.has(dsr.Erase) {
-		t.Changes = w.Changes
+		t.Changes, done = w.Changes, w.v.Steps[dsr.Rectify]
 	}
-	seen, err := w.Connector.ReadBack(ctx, t, Receipt{Outcomes: erase.Outcomes, Refs: erase.Refs})
+	seen, err := w.Connector.ReadBack(ctx, t, Receipt{Outcomes: done.Outcomes, Refs: done.Refs})
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -53,6 +53,11 @@ const (
 	AllUse      Purpose = "all_use"      // stop everything before an erasure
 )
 
+// Purposes lists every purpose.
+func Purposes() []Purpose {
+	return []Purpose{Marketing, Sale, TargetedAds, Profiling, Sensitive, Consent, Objected, Storage, AllUse}
+}
+
 // Change is one field of a person's record to correct: New replaces whatever
 // the system holds in Field.
 type Change struct {

@@ -118,6 +118,7 @@ func (w *world) task(op dsr.Op, p dsrtest.Person, f connector.Footprint) connect
 	return connector.Task{
 		Key:        fmt.Sprintf("conformance-%s-%d", op, slices.Index(everybody(), p)),
 		Identities: w.s.identities(p),
+		Pepper:     []byte("conformance"),
 		Footprint:  f,
 		Progress:   &progress{},
 	}

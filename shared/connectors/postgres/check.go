@@ -14,6 +14,9 @@ import (
 // writes reports whether an erasure changes rows of the entry.
 func (e *entry) writes() bool { return e.action != Keep }
 
+// erases reports whether this erasure changes rows of the entry.
+func (s *session) erases(e *entry) bool { return e.writes() && s.task.Wants(e.category) }
+
 // checkExists refuses a mapping that names what the database has not: nothing
 // may look empty because it was looked for in the wrong place.
 func (s *session) checkExists() error {
@@ -55,6 +58,9 @@ func (s *session) checkExists() error {
 			named = append(named, e.retainFrom)
 		}
 		for _, c := range e.rectify {
+			named = append(named, c)
+		}
+		for _, c := range e.marks {
 			named = append(named, c)
 		}
 		slices.Sort(named)

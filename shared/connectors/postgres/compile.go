@@ -6,6 +6,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 )
@@ -25,6 +26,7 @@ type entry struct {
 	mask       []overwrite
 	yields     []yield
 	rectify    map[string]string
+	marks      map[dsr.Purpose]string
 	earlier    []*entry // entries of the same table that come first
 	reached    bool     // paths of other entries end here
 	recognised bool     // a row is the person's also by what it yielded
@@ -92,7 +94,7 @@ func (t Table) entry(before []*entry) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{label: n.String(), name: n, category: t.Category, action: t.Action, rule: t.Rule, columns: t.Columns, ownColumns: t.OwnColumns, rectify: t.Rectify, retainFrom: t.RetainFrom}
+	e := &entry{label: n.String(), name: n, category: t.Category, action: t.Action, rule: t.Rule, columns: t.Columns, ownColumns: t.OwnColumns, rectify: t.Rectify, marks: t.Marks, retainFrom: t.RetainFrom}
 	for _, b := range before {
 		if b.name == n {
 			e.earlier = append(e.earlier, b)
@@ -181,11 +183,29 @@ func (e *entry) check(t Table) error {
 		}
 	}
 	for _, field := range slices.Sorted(maps.Keys(e.rectify)) {
-		if c := e.rectify[field]; !word.MatchString(field) || slices.Contains(e.own.columns(), c) {
-			return fmt.Errorf("column %s: field %q cannot be corrected there: a correction changes neither owner nor join", c, field)
+		c := e.rectify[field]
+		if !word.MatchString(strings.ReplaceAll(field, ".", "_")) || slices.Contains(e.own.columns(), c) && !e.addressed(c) {
+			return fmt.Errorf("column %s: field %q cannot be corrected there: a correction changes no join, and no owner but a mail address", c, field)
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(e.marks)) {
+		c := e.marks[p]
+		overwritten := slices.ContainsFunc(slices.Concat(e.set, e.mask), func(o overwrite) bool { return o.column == c })
+		switch {
+		case !slices.Contains(dsr.Purposes(), p):
+			return fmt.Errorf("marks names the purpose %q, which is unknown: known are %v", p, dsr.Purposes())
+		case c == "" || slices.Contains(e.own.columns(), c):
+			return fmt.Errorf("column %q cannot be the mark of %s: name a column of its own", c, p)
+		case overwritten:
+			return fmt.Errorf("column %s is the mark of %s and must survive an erasure: take it out of set, null and mask", c, p)
 		}
 	}
 	return nil
+}
+
+// addressed reports whether a column holds the mail address that a row is found by.
+func (e *entry) addressed(column string) bool {
+	return e.own.direct() && e.own.kind == dsr.Email && e.own.column == column
 }
 
 // links are pointers, so that compile can add where they end.

@@ -40,6 +40,9 @@ func TestConformance(t *testing.T) {
 		Mapping: []byte(storeMapping),
 		Keeps:   []connector.Keep{{ID: "books", Category: "payments", Reason: "what the company's pack says"}},
 		Rectify: &connectortest.Rectification{Change: dsr.Change{Field: "name", New: "Ada Corrected"}, Touches: []string{"name"}},
+		Suppress: &connectortest.Suppression{Purpose: dsr.Marketing, Holds: func(s connectortest.Store, p dsrtest.Person) (bool, error) {
+			return s.(*store).silent(p)
+		}},
 		Lacks: map[connectortest.Trait]string{
 			connectortest.Trait(connectortest.Throttled): "a database does not throttle; too many connections are SQLSTATE 53300, which the tests of faults cover",
 		},
@@ -49,10 +52,10 @@ func TestConformance(t *testing.T) {
 const storeSchema = `
 CREATE TABLE accounts (
     id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, name text, phone text, hidden boolean NOT NULL DEFAULT false,
-    contact_email text, note text, cvv text, password text, ssn text, passport_number text);
+    contact_email text, note text, no_marketing_at timestamptz, cvv text, password text, ssn text, passport_number text);
 CREATE TABLE visits (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id int NOT NULL REFERENCES accounts, page text NOT NULL);
 CREATE TABLE payments (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id int NOT NULL REFERENCES accounts, billing_name text);
-CREATE TABLE newsletter (email text PRIMARY KEY, city text, hidden boolean NOT NULL DEFAULT false);`
+CREATE TABLE newsletter (email text PRIMARY KEY, city text, hidden boolean NOT NULL DEFAULT false, stopped boolean NOT NULL DEFAULT false);`
 
 const storeMapping = `
 [[table]]
@@ -64,6 +67,7 @@ action = "anonymise"
 null = ["email", "name", "phone", "contact_email", "note", "cvv", "password", "ssn", "passport_number"]
 yields = { id = "account_id" }
 rectify = { name = "name" }
+marks = { marketing = "no_marketing_at" }
 [[table]]
 table = "visits"
 category = "usage"
@@ -83,6 +87,7 @@ category = "marketing"
 owner = { column = "email", identity = "email" }
 columns = ["email", "city"]
 action = "delete"
+marks = { marketing = "stopped" }
 `
 
 // roles counts the roles that were made: they are the server's, not a database's.
@@ -134,6 +139,21 @@ func (s *store) Annotate(p dsrtest.Person, field, value string) error {
 	}
 	_, err := s.conn.Exec(s.t.Context(), "UPDATE accounts SET "+pgx.Identifier{field}.Sanitize()+" = $1 WHERE email = $2", value, p.Email)
 	return err
+}
+
+// silent reports whether nothing that is there may be used to write to the person.
+func (s *store) silent(p dsrtest.Person) (bool, error) {
+	for id, email := range s.people {
+		if email != p.Email {
+			continue
+		}
+		var loud int
+		err := s.conn.QueryRow(s.t.Context(), `
+			SELECT (SELECT count(*) FROM accounts WHERE id::text = $1 AND no_marketing_at IS NULL) +
+			       (SELECT count(*) FROM newsletter WHERE email = $2 AND NOT stopped)`, id, email).Scan(&loud)
+		return loud == 0, err
+	}
+	return false, nil
 }
 
 // Records lists every row. An account belongs to nobody once it has no address;

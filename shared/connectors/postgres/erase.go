@@ -21,6 +21,7 @@ func (d *Driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt
 	}
 	var all tallies
 	err = d.write(ctx, dsr.Erase, func(ctx context.Context, s *session) error {
+		s.task = t
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {
 			return err
 		}
@@ -85,6 +86,9 @@ func (s *session) before(ctx context.Context, f connector.Footprint, all *tallie
 	}
 	defer func() { s.known = nil }()
 	for _, e := range s.entries {
+		if !s.task.Wants(e.category) {
+			continue
+		}
 		seen, err := s.look(ctx, e)
 		if err != nil {
 			return err

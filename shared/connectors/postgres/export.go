@@ -52,6 +52,9 @@ func (d *Driver) Export(ctx context.Context, t connector.Task, to connector.Sink
 			}
 		}
 		for _, e := range s.entries[start:] {
+			if !t.Wants(e.category) {
+				continue
+			}
 			if e.label != at.Entry {
 				at.Entry, at.After = e.label, nil
 			}

@@ -40,6 +40,8 @@ type Table struct {
 	Yields  map[string]dsr.Kind `toml:"yields"`  // column → kind of identifier that other systems look for
 	Rectify map[string]string   `toml:"rectify"` // field of a correction → column
 
+	Marks map[dsr.Purpose]string `toml:"marks"` // purpose that a person can stop → column that the company's programs obey: a truth value, a date or an instant, set when it is stopped
+
 	RetainFrom string `toml:"retain_from"` // column with the date that the category's retention period counts from; empty there means that it does not run
 }
 

@@ -59,7 +59,11 @@ mask = { body = "[erased]" }
 		"mask without co-owner": {`co_owner = [{ path = ["to -> accounts(id)"] }]`, "", "name co_owner"},
 		"mask under keep":       {`action = "delete"`, "action = \"keep\"\nrule = \"books\"", "mask has no effect"},
 		"yields an address":     {`columns = ["id", "email"]`, "columns = [\"id\"]\nyields = { backup = \"email\" }", "column backup: it cannot yield"},
-		"corrects the owner":    {`columns = ["id", "email"]`, "columns = [\"id\"]\nrectify = { email = \"email\" }", "column email: field"},
+		"corrects the owner":    {`path = ["account_id -> accounts(id)"]`, "owner = { column = \"account\", identity = \"account_id\" }\nrectify = { account = \"account\" }", "column account: field"},
+		"corrects the way":      {`columns = ["body"]`, "columns = [\"body\"]\nrectify = { account = \"account_id\" }", "column account_id: field"},
+		"unknown purpose":       {`columns = ["body"]`, "columns = [\"body\"]\nmarks = { adverts = \"quiet\" }", `purpose "adverts", which is unknown`},
+		"mark on the owner":     {`columns = ["id", "email"]`, "columns = [\"id\"]\nmarks = { marketing = \"email\" }", `column "email" cannot be the mark`},
+		"mark that is erased":   {`columns = ["body"]`, "columns = [\"body\"]\nmarks = { marketing = \"body\" }", "column body is the mark of marketing and must survive"},
 		"corrects a join":       {`columns = ["id", "email"]`, "columns = [\"id\"]\nrectify = { id = \"id\" }", "column id cannot be corrected"},
 	} {
 		t.Run(name, func(t *testing.T) {

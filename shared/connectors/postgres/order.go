@@ -8,7 +8,7 @@ import "slices"
 func (s *session) groups() [][]name {
 	var nodes []name
 	for _, e := range s.entries {
-		if e.writes() && !slices.Contains(nodes, e.name) {
+		if s.erases(e) && !slices.Contains(nodes, e.name) {
 			nodes = append(nodes, e.name)
 		}
 	}

@@ -26,12 +26,11 @@ func Descriptor() (connector.Descriptor, error) { return connector.ParseDescript
 // Driver acts on one database. Each operation opens a connection of its own
 // and closes it: a driver holds nothing between calls.
 type Driver struct {
-	connector.Base // Suppress: none
-	mapping        Mapping
-	entries        []*entry
-	conn           *pgx.ConnConfig
-	statement      time.Duration // longest statement of a transaction that locks rows
-	lock           time.Duration // longest wait for a lock
+	mapping   Mapping
+	entries   []*entry
+	conn      *pgx.ConnConfig
+	statement time.Duration // longest statement of a transaction that locks rows
+	lock      time.Duration // longest wait for a lock
 }
 
 var _ connector.Connector = (*Driver)(nil)
@@ -130,6 +129,11 @@ func (d *Driver) Check(ctx context.Context) error {
 		if err := s.checkErasable(); err != nil {
 			return err
 		}
+		for _, p := range dsr.Purposes() {
+			if err := s.checkMarks(p); err != nil {
+				return err
+			}
+		}
 		return s.checkValues(ctx)
 	})
 }
@@ -140,8 +144,10 @@ type session struct {
 	tx      pgx.Tx
 	cat     *catalogue
 	entries []*entry
+	task    connector.Task     // names the categories that are acted upon
 	found   values             // set by match
 	known   map[string][]tuple // read back only: keys from the footprint
+	named   map[string][]tuple // a correction of an address: the rows it is for
 }
 
 // read runs do in a read-only transaction on one snapshot.

@@ -20,7 +20,7 @@ type change struct {
 func (s *session) changes(n name) []change {
 	var all []change
 	for _, e := range s.entries {
-		if e.name != n || !e.writes() {
+		if e.name != n || !s.erases(e) {
 			continue
 		}
 		all = append(all, change{entry: e, rows: s.alone, by: e.set})

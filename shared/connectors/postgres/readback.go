@@ -20,6 +20,7 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rec
 	}
 	seen := connector.Evidence{Remaining: map[string]int{}, Kept: map[string]int{}}
 	err = d.read(ctx, dsr.ReadBack, d.statement, func(ctx context.Context, s *session) error {
+		s.task = t
 		if err := s.match(ctx, mayAct(t.Identities)); err != nil {
 			return err
 		}
@@ -28,6 +29,9 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rec
 			return err
 		}
 		for _, e := range s.entries {
+			if !t.Wants(e.category) {
+				continue
+			}
 			l, err := s.look(ctx, e)
 			if err != nil {
 				return err
@@ -39,7 +43,11 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rec
 				seen.Kept[e.category] += n
 			}
 		}
-		return nil
+		if len(t.Changes) == 0 {
+			return nil
+		}
+		seen.Unchanged, err = s.unchanged(ctx, t.Changes)
+		return err
 	})
 	if err != nil {
 		return connector.Evidence{}, err

@@ -22,7 +22,7 @@ func (d *Driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt
 		return connector.Receipt{}, err
 	}
 	targets, err := d.sought(t.Footprint.IDs(recordKind))
-	if err != nil {
+	if err != nil || !t.Wants(d.category) {
 		return connector.Receipt{}, err
 	}
 	var pending []doomed

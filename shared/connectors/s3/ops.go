@@ -88,7 +88,7 @@ func (d *Driver) Export(ctx context.Context, t connector.Task, to connector.Sink
 		return connector.Receipt{}, err
 	}
 	targets, err := d.sought(t.Footprint.IDs(recordKind))
-	if err != nil {
+	if err != nil || !t.Wants(d.category) {
 		return connector.Receipt{}, err
 	}
 	err = d.walk(ctx, t, targets, &at, func(t target, o object) (bool, error) {
@@ -163,7 +163,7 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rec
 		return connector.Evidence{}, err
 	}
 	targets, err := d.sought(append(t.Footprint.IDs(recordKind), t.Values(d.place.kind)...))
-	if err != nil {
+	if err != nil || !t.Wants(d.category) {
 		return connector.Evidence{}, err
 	}
 	err = d.walk(ctx, t, targets, &at, func(t target, o object) (bool, error) {

@@ -13,15 +13,20 @@ import (
 
 // Erase ends the subscriptions, blanks and detaches the payment methods and
 // deletes each customer. What Stripe does not let go of is counted as kept.
+// Deleting a customer ends its subscriptions and its payment methods, so it is
+// not done for the profile alone.
 func (d driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt, error) {
 	c := d.client(dsr.Erase)
+	if t.Wants(profile) && !(t.Wants(paymentMethod) && t.Wants(subscription)) {
+		return connector.Receipt{}, &connector.Error{Kind: connector.Unsupported, Op: dsr.Erase, Err: errors.New("erasing a customer: Stripe deletes it only with its payment methods and subscriptions")}
+	}
 	detached, deleted := 0, map[string]bool{}
 	for _, id := range t.Footprint.IDs(customerRecord) {
 		o, err := ours(ctx, c, t, id)
 		if err != nil {
 			return connector.Receipt{}, err
 		}
-		deleted[id] = true
+		deleted[id] = o.Deleted || t.Wants(profile)
 		if o.Deleted {
 			continue
 		}
@@ -40,7 +45,7 @@ func (d driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt,
 	}
 	r := connector.Receipt{Refs: *c.refs}
 	report := func(o dsr.Outcome) {
-		if o.Count > 0 {
+		if o.Count > 0 && t.Wants(o.Category) {
 			r.Outcomes = append(r.Outcomes, o)
 		}
 	}
@@ -57,9 +62,12 @@ func (d driver) Erase(ctx context.Context, t connector.Task) (connector.Receipt,
 // goes first; a payment method is blanked before, as a detached one stays
 // readable by its id.
 func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (int, error) {
-	subscriptions, err := c.all(ctx, subscriptionsOf(id))
-	if err != nil {
-		return 0, err
+	var subscriptions, methods []object
+	var err error
+	if t.Wants(subscription) {
+		if subscriptions, err = c.all(ctx, subscriptionsOf(id)); err != nil {
+			return 0, err
+		}
 	}
 	for _, s := range subscriptions {
 		if ended(s) {
@@ -69,9 +77,10 @@ func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (
 			return 0, err
 		}
 	}
-	methods, err := c.all(ctx, methodsOf(id))
-	if err != nil {
-		return 0, err
+	if t.Wants(paymentMethod) {
+		if methods, err = c.all(ctx, methodsOf(id)); err != nil {
+			return 0, err
+		}
 	}
 	for _, m := range methods {
 		if _, err := c.post(ctx, t.Key, "blanking a payment method", "payment_method", blank(), "v1", "payment_methods", m.ID); err != nil {
@@ -80,6 +89,9 @@ func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (
 		if _, err := c.post(ctx, t.Key, "detaching a payment method", "payment_method", url.Values{}, "v1", "payment_methods", m.ID, "detach"); err != nil {
 			return 0, err
 		}
+	}
+	if !t.Wants(profile) {
+		return len(methods), nil
 	}
 	gone, err := c.remove(ctx, "deleting a customer", "customer", "v1", "customers", id)
 	if err != nil {
@@ -97,6 +109,10 @@ func eraseCustomer(ctx context.Context, c client, t connector.Task, id string) (
 // whether they took.
 func (d driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Change) (connector.Receipt, error) {
 	c := d.client(dsr.Rectify)
+	var before, after []string
+	if _, err := correction(object{}, changes); err != nil {
+		return connector.Receipt{}, err
+	}
 	for _, change := range changes {
 		if change.Field == "email" { // a repeated call finds the customer under its new address
 			t.Identities = append(slices.Clone(t.Identities), dsr.Identity{Kind: dsr.Email, Value: change.New, Origin: dsr.Proved})
@@ -113,9 +129,12 @@ func (d driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Cha
 		}
 		form, err := correction(o, changes)
 		if err != nil {
-			return connector.Receipt{}, &connector.Error{Kind: connector.Invalid, Op: dsr.Rectify, Err: err}
+			return connector.Receipt{}, err
 		}
 		set++
+		for _, change := range changes {
+			before, after = append(before, o.field(change.Field)), append(after, change.New)
+		}
 		if len(form) == 0 {
 			continue // it already reads so: an earlier attempt's effect
 		}
@@ -129,11 +148,24 @@ func (d driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Cha
 			return connector.Receipt{}, c.nonsense("a corrected field still reads as before")
 		}
 	}
-	r := connector.Receipt{Refs: *c.refs}
+	r := connector.Receipt{Refs: append(*c.refs, t.Changed(before, after)...)}
 	if set > 0 {
 		r.Outcomes = []dsr.Outcome{{Category: profile, Kind: dsr.Rectified, Count: set}}
 	}
 	return r, nil
+}
+
+// field is what a customer says in a field that can be corrected.
+func (o object) field(name string) string {
+	switch name {
+	case "name":
+		return o.Name
+	case "email":
+		return o.Email
+	case "phone":
+		return o.Phone
+	}
+	return o.Address[strings.TrimPrefix(name, "address.")]
 }
 
 // addressParts are the fields of Stripe's postal address.
@@ -145,21 +177,19 @@ var addressParts = []string{"line1", "line2", "city", "state", "postal_code", "c
 // replaces it.
 func correction(o object, changes []dsr.Change) (url.Values, error) {
 	form := url.Values{}
-	held := map[string]string{"name": o.Name, "email": o.Email, "phone": o.Phone}
 	address, moved := fields{}, false
 	for _, part := range addressParts {
 		address[part] = o.Address[part]
 	}
 	for _, change := range changes {
 		part, ofAddress := strings.CutPrefix(change.Field, "address.")
-		value, known := held[change.Field]
 		switch {
 		case ofAddress && slices.Contains(addressParts, part):
 			moved = moved || address[part] != change.New
 			address[part] = change.New
-		case !known:
-			return nil, errors.New("correcting a customer: the request names a field other than name, email, phone and address.line1, line2, city, state, postal_code, country")
-		case value != change.New:
+		case !slices.Contains([]string{"name", "email", "phone"}, change.Field):
+			return nil, &connector.Error{Kind: connector.Unsupported, Op: dsr.Rectify, Err: errors.New("correcting a customer: the request names a field other than name, email, phone and address.line1, line2, city, state, postal_code, country")}
+		case o.field(change.Field) != change.New:
 			form.Set(change.Field, change.New)
 		}
 	}

@@ -196,7 +196,8 @@ func (s set) records(kind string) []connector.Record {
 	return all
 }
 
-// queries are all lists below the records of a footprint, in a fixed order.
+// queries are the lists below the records of a footprint that the task is for,
+// in a fixed order.
 func queries(t connector.Task, records []connector.Record, deleted set) []query {
 	f := connector.Footprint{Records: records}
 	customers, guests := f.IDs(customerRecord), f.IDs(guestRecord)
@@ -227,7 +228,7 @@ func queries(t connector.Task, records []connector.Record, deleted set) []query 
 		q.only = alone
 		all = append(all, q)
 	}
-	return all
+	return slices.DeleteFunc(all, func(q query) bool { return !t.Wants(q.category) })
 }
 
 // count reads all lists below the records: objects per data category, and how

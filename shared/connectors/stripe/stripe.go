@@ -136,7 +136,9 @@ func (d driver) Export(ctx context.Context, t connector.Task, to connector.Sink)
 		}
 		deleted[id] = o.Deleted
 		who.emails, who.names = append(who.emails, o.Email), append(who.names, o.Name)
-		lists = append(lists, single(o, func(o object) error { return write(profile, o) }))
+		if t.Wants(profile) {
+			lists = append(lists, single(o, func(o object) error { return write(profile, o) }))
+		}
 	}
 	for _, q := range queries(t, t.Footprint.Records, deleted) {
 		lists = append(lists, c.list(q, func(_ context.Context, o object) error { return write(q.category, o) }))
@@ -161,15 +163,25 @@ func (d driver) ReadBack(ctx context.Context, t connector.Task, _ connector.Rece
 			records = append(records, r)
 		}
 	}
-	e := connector.Evidence{Remaining: map[string]int{}}
+	e := connector.Evidence{Remaining: map[string]int{}, Unchanged: map[string]int{}}
 	for _, id := range (connector.Footprint{Records: records}).IDs(customerRecord) {
 		o, err := c.customer(ctx, id)
 		if err != nil && !errors.Is(err, connector.NotFound) {
 			return connector.Evidence{}, err
 		}
 		deleted[id] = err != nil || o.Deleted
-		if !deleted[id] {
+		if deleted[id] {
+			continue
+		}
+		if t.Wants(profile) {
 			e.Remaining[profile]++
+		}
+		form, err := correction(o, t.Changes)
+		if err != nil {
+			return connector.Evidence{}, err
+		}
+		if len(form) > 0 {
+			e.Unchanged[profile]++
 		}
 	}
 	counts, running, err := count(ctx, c, t, records, deleted)

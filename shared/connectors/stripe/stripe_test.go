@@ -428,7 +428,7 @@ func TestRectify(t *testing.T) {
 			t.Errorf("%s of %s is %v, want %v", field, ada, pair[0], pair[1])
 		}
 	}
-	if _, err := c.Rectify(t.Context(), job, []dsr.Change{{Field: "balance", New: "0"}}); !errors.Is(err, connector.Invalid) || len(writes(fake)) != 1 {
+	if _, err := c.Rectify(t.Context(), job, []dsr.Change{{Field: "balance", New: "0"}}); !errors.Is(err, connector.Unsupported) || len(writes(fake)) != 1 {
 		t.Errorf("a field that is not offered: %v, %d writes", err, len(writes(fake)))
 	}
 	if _, err := c.Rectify(t.Context(), job, []dsr.Change{changes[0], {Field: "phone", New: "+15550zq7"}}); err != nil || fake.Objects(stripefake.Customer)[0]["phone"] != "+15550zq7" {

@@ -208,6 +208,9 @@ func (d *Driver) Export(ctx context.Context, t connector.Task, to connector.Sink
 
 func (d *Driver) exportProfile(ctx context.Context, t connector.Task, to connector.Sink, id string, at *place) error {
 	write := func(category string, it item) error {
+		if !t.Wants(category) && !d.has(BugExportsMore) {
+			return nil
+		}
 		row, err := json.Marshal(it)
 		if err != nil {
 			return err
@@ -272,13 +275,19 @@ func receipt(kind dsr.OutcomeKind, counts map[string]int) connector.Receipt {
 // Rectify sets fields of each profile.
 func (d *Driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Change) (connector.Receipt, error) {
 	counts := map[string]int{}
+	var before, after []string
 	for _, id := range t.Footprint.IDs("profile") {
 		fields := map[string]string{}
+		var old item
+		if err := d.send(ctx, call{method: http.MethodGet, target: "/profiles/" + url.PathEscape(id)}, &old); err != nil {
+			return connector.Receipt{}, err
+		}
 		if d.has(BugRectifiesMore) {
 			fields["phone"] = ""
 		}
 		for _, c := range changes {
 			fields[c.Field] = c.New
+			before, after = append(before, old.Fields[c.Field]), append(after, c.New)
 		}
 		var p item
 		if err := d.send(ctx, call{method: http.MethodPatch, target: "/profiles/" + url.PathEscape(id), key: t.Key, body: fields}, &p); err != nil {
@@ -286,7 +295,12 @@ func (d *Driver) Rectify(ctx context.Context, t connector.Task, changes []dsr.Ch
 		}
 		counts["profile"]++
 	}
-	return receipt(dsr.Rectified, counts), nil
+	r := receipt(dsr.Rectified, counts)
+	if d.has(BugPrintsUnkeyed) {
+		t.Pepper = nil
+	}
+	r.Refs = t.Changed(before, after)
+	return r, nil
 }
 
 // Suppress puts the person's addresses on the vendor's suppression list.
@@ -327,7 +341,15 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, r connector.Rec
 	} else if d.has(BugLookForgets) {
 		at.Counts = map[string]int{}
 	}
-	seen := connector.Evidence{Remaining: map[string]int{"profile": at.Counts["profile"]}, Kept: map[string]int{}}
+	seen := connector.Evidence{Remaining: map[string]int{}, Kept: map[string]int{}, Unchanged: map[string]int{}}
+	if t.Wants("profile") {
+		seen.Remaining["profile"] = at.Counts["profile"]
+	}
+	if len(t.Changes) > 0 && !d.has(BugLooksPastChanges) {
+		if seen.Unchanged["profile"], err = d.unchanged(ctx, t); err != nil {
+			return connector.Evidence{}, err
+		}
+	}
 	for _, id := range strings.Fields(at.After) {
 		for kind, target := range lists(id) {
 			if kind == "trash" && d.has(BugLeavesTrash) {
@@ -337,14 +359,28 @@ func (d *Driver) ReadBack(ctx context.Context, t connector.Task, r connector.Rec
 			switch {
 			case err != nil:
 				return connector.Evidence{}, err
-			case kind == "invoice":
+			case kind == "invoice" && t.Wants("invoice"):
 				seen.Kept["invoice"] += len(rows)
-			default:
+			case kind != "invoice" && t.Wants("note"):
 				seen.Remaining["note"] += len(rows)
 			}
 		}
 	}
 	return seen, nil
+}
+
+// unchanged counts the profiles in which a field does not read as it must.
+func (d *Driver) unchanged(ctx context.Context, t connector.Task) (n int, err error) {
+	for _, id := range t.Footprint.IDs("profile") {
+		var p item
+		if err := d.send(ctx, call{method: http.MethodGet, target: "/profiles/" + url.PathEscape(id)}, &p); err != nil {
+			return 0, err
+		}
+		if slices.ContainsFunc(t.Changes, func(c dsr.Change) bool { return p.Fields[c.Field] != c.New }) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // searchAgain counts the profiles that the search finds now, and names these

@@ -42,6 +42,9 @@ func (d *Driver) erased(ctx context.Context, t connector.Task, ids []string, cou
 	r := receipt(dsr.Erased, counts)
 	kept := 0
 	for _, id := range ids {
+		if !t.Wants("invoice") {
+			break
+		}
 		rows, err := d.all(ctx, lists(id)["invoice"])
 		if err != nil {
 			return connector.Receipt{}, err
@@ -70,6 +73,9 @@ func (d *Driver) eraseProfile(ctx context.Context, t connector.Task, id string, 
 		if stage == "trash" && d.has(BugLeavesTrash) {
 			break
 		}
+		if !t.Wants("note") && !d.has(BugErasesMore) {
+			break
+		}
 		rows, err := d.all(ctx, lists(id)[stage])
 		if err != nil {
 			return err
@@ -89,7 +95,7 @@ func (d *Driver) eraseProfile(ctx context.Context, t connector.Task, id string, 
 		at.Stage = map[string]string{"note": "trash", "trash": "note"}[stage]
 	}
 	at.Stage = "note"
-	if d.has(BugLeavesProfile) {
+	if d.has(BugLeavesProfile) || !t.Wants("profile") {
 		return nil
 	}
 	var p item
@@ -135,19 +141,25 @@ func (d *Driver) job(ctx context.Context, t connector.Task, at *place) error {
 			}
 			return &connector.Error{Kind: connector.Pending, Op: dsr.Erase, Job: t.Job}
 		}
-		at.Counts["profile"], at.Counts["note"] = t.Footprint.Counts["profile"], t.Footprint.Counts["note"]
+		for _, category := range []string{"profile", "note"} {
+			if t.Wants(category) {
+				at.Counts[category] = t.Footprint.Counts[category]
+			}
+		}
 		return nil
 	}
 	var ids []string
 	for _, id := range t.Footprint.IDs("profile") {
-		ids = append(ids, id)
+		if t.Wants("profile") {
+			ids = append(ids, id)
+		}
 		for kind, target := range lists(id) {
 			rows, err := d.all(ctx, target)
 			if err != nil {
 				return err
 			}
 			for _, it := range rows {
-				if kind != "invoice" {
+				if kind != "invoice" && t.Wants("note") {
 					ids = append(ids, it.ID)
 				}
 			}
