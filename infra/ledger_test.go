@@ -29,6 +29,7 @@ var wired = map[string][]string{
 	"notify-status":    {"flow/notify.StatusLedger"},
 	"notify-bounce":    {"flow/notify.BounceLedger", "flow/fanout.AttentionLedger"},
 	"desk":             {"flow/desk.Ledger"},
+	"sweep-records":    {"flow/sweep.RecordsLedger"},
 	"sweep":            {"flow/sweep.Ledger", "flow/fanout.ManualLedger", "flow/verify.ChallengeLedger"},
 }
 
@@ -58,6 +59,20 @@ func TestPermissionsFollowTheStages(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s has permissions for\n%v, its stages call\n%v", function, got, want)
 		}
+	}
+}
+
+// TestListingHasItsPermissions: where a system lists what has expired, its
+// function may do that and the visits, and nothing else.
+func TestListingHasItsPermissions(t *testing.T) {
+	var more []string
+	for _, m := range methodsOf(t, "flow/fanout.ExpiredLedger") {
+		if !slices.Contains(constructs.VisitCalls(), m) {
+			more = append(more, m)
+		}
+	}
+	if got := constructs.ListCalls(); !slices.Equal(got, more) {
+		t.Errorf("listing has permissions for %v beside the visits', it calls %v", got, more)
 	}
 }
 

@@ -37,6 +37,9 @@ func TestMachineInvokesExactlyItsFunctions(t *testing.T) {
 			if !slices.Contains(s.actions, "lambda:InvokeFunction") {
 				continue
 			}
+			if s.role == "RoleMachineRetention" {
+				continue
+			}
 			if s.role != "RoleMachine" || s.condition != "" || len(s.actions) != 1 {
 				t.Errorf("%s: %s may invoke functions: %v", name, s.role, s)
 			}
@@ -79,6 +82,45 @@ func TestMachineIsTheEmbeddedOne(t *testing.T) {
 	}
 }
 
+// The retention machine invokes the systems that can list, and nobody else.
+func TestRetentionMachine(t *testing.T) {
+	tpl := stackOf(t, product)
+	machine := tpl.one(t, "MachineRetention")
+	if machine.Properties["DefinitionString"] != string(statemachines.Retention) || machine.Properties["StateMachineName"] != product+"-retention" {
+		t.Errorf("the machine is %v, or its definition is not the embedded file's bytes", machine.Properties["StateMachineName"])
+	}
+	if names := line(machine.Properties["DefinitionSubstitutions"]); names != `{"FanoutTaskFnPrefix":"`+product+`-fanout-"}` {
+		t.Errorf("the definition's names are %s", names)
+	}
+	var invoked []string
+	for _, s := range tpl.permissions(t) {
+		if s.role == "RoleMachineRetention" && slices.Contains(s.actions, "lambda:InvokeFunction") {
+			invoked = append(invoked, s.resources...)
+		}
+	}
+	var want []string
+	for id, f := range tpl.of("AWS::Lambda::Function") {
+		if f.Properties["FunctionName"] == product+"-fanout-app" {
+			want = append(want, "{"+id+".Arn}")
+		}
+	}
+	if !slices.Equal(invoked, want) {
+		t.Errorf("it may invoke %v, want %v", invoked, want)
+	}
+	starters := 0
+	for _, s := range tpl.permissions(t) {
+		if slices.Contains(s.actions, "states:StartExecution") && slices.ContainsFunc(s.resources, func(r string) bool { return strings.HasSuffix(r, ":stateMachine:"+product+"-retention") }) {
+			starters++
+			if s.role != "RoleSweep" {
+				t.Errorf("%s may start it", s.role)
+			}
+		}
+	}
+	if starters != 1 {
+		t.Errorf("%d statements allow to start it, want one", starters)
+	}
+}
+
 func TestRules(t *testing.T) {
 	tpl := stackOf(t, product)
 	got := map[string]string{}
@@ -94,13 +136,14 @@ func TestRules(t *testing.T) {
 	for what, fn := range got {
 		switch {
 		case what == "rate(1 hour)" && fn == "sweep":
+		case what == "rate(1 day)" && fn == "sweep-records":
 		case strings.Contains(what, `"source":["aws.ses"]`) && strings.Contains(what, `"ses:configuration-set":["`+product+`"]`) && fn == "notify-bounce":
 		case strings.Contains(what, `"status":["FAILED","TIMED_OUT","ABORTED"]`) && strings.Contains(what, "stateMachine:"+product+"-request") && fn == "sweep":
 		default:
 			t.Errorf("the rule %s leads to %s", what, fn)
 		}
 	}
-	if len(got) != 3 || !strings.HasSuffix(machine, ":stateMachine:"+product+"-request") {
+	if len(got) != 4 || !strings.HasSuffix(machine, ":stateMachine:"+product+"-request") {
 		t.Errorf("%d rules, machine %s", len(got), machine)
 	}
 }

@@ -66,6 +66,7 @@ func build(k *jsii.Kernel, app jsii.Ref, root string) error {
 		pack:       pack,
 		shelf:      shelf,
 		definition: statemachines.Request,
+		retention:  statemachines.Retention,
 		bin:        filepath.Join(root, "bin"),
 	})
 	return err

@@ -28,6 +28,7 @@ type inputs struct {
 	pack       *policy.Company
 	shelf      map[string]connector.Descriptor // by code
 	definition []byte                          // of the request machine
+	retention  []byte                          // of the retention machine
 	bin        string                          // folder with <function>/bootstrap
 }
 
@@ -57,18 +58,24 @@ func newStack(k *jsii.Kernel, app jsii.Ref, in inputs) (jsii.Ref, error) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		functions[name] = st.function(name, table[name])
 	}
-	var systems []constructs.Function
+	var systems, listing []constructs.Function
 	for _, sys := range in.pack.Systems {
-		if !sys.Manual() {
-			systems = append(systems, st.fanout(sys, in.shelf[sys.Connector]))
+		if sys.Manual() {
+			continue
+		}
+		f := st.fanout(sys, in.shelf[sys.Connector])
+		systems = append(systems, f)
+		if in.shelf[sys.Connector].Lists {
+			listing = append(listing, f)
 		}
 	}
 
 	invoked, names := machineParts(functions, systems)
 	names["FanoutTaskFnPrefix"] = st.FunctionName("fanout-")
-	st.Machine(in.definition, names, invoked)
+	st.Machine(constructs.RequestMachine, in.definition, names, invoked)
+	st.Machine(constructs.RetentionMachine, in.retention, map[string]string{"FanoutTaskFnPrefix": names["FanoutTaskFnPrefix"]}, listing)
 	st.intake.Connect(scope, functions)
-	st.Rules(functions["sweep"], functions["notify-bounce"])
+	st.Rules(functions["sweep"], functions["sweep-records"], functions["notify-bounce"])
 	all := slices.Concat(slices.SortedFunc(maps.Values(functions), byName), systems)
 	st.Alarms(in.settings.company, in.settings.alarm, all)
 	st.outputs()
@@ -145,16 +152,17 @@ func machineParts(functions map[string]constructs.Function, systems []constructs
 // environment is what every function is told about the deployment.
 func (st *stack) environment() map[string]string {
 	env := map[string]string{
-		"WRIT_COMPANY":     st.settings.company,
-		"WRIT_STACK":       st.Stack,
-		"WRIT_URL":         st.url(),
-		"WRIT_SENDER":      st.settings.sender,
-		"WRIT_OFFICER":     st.settings.officer,
-		"WRIT_BUCKET":      st.Text(st.data.Bucket, "bucketName"),
-		"WRIT_KEY_DATA":    st.Text(st.data.Key, "keyArn"),
-		"WRIT_KEY_MAC":     st.Text(st.data.MacKey, "keyArn"),
-		"WRIT_MACHINE_ARN": st.MachineARN(),
-		"WRIT_CONFIG_SET":  st.Mail(),
+		"WRIT_COMPANY":       st.settings.company,
+		"WRIT_STACK":         st.Stack,
+		"WRIT_URL":           st.url(),
+		"WRIT_SENDER":        st.settings.sender,
+		"WRIT_OFFICER":       st.settings.officer,
+		"WRIT_BUCKET":        st.Text(st.data.Bucket, "bucketName"),
+		"WRIT_KEY_DATA":      st.Text(st.data.Key, "keyArn"),
+		"WRIT_KEY_MAC":       st.Text(st.data.MacKey, "keyArn"),
+		"WRIT_MACHINE_ARN":   st.MachineARN(),
+		"WRIT_RETENTION_ARN": st.RetentionARN(),
+		"WRIT_CONFIG_SET":    st.Mail(),
 	}
 	for t, ref := range st.data.Tables {
 		env["WRIT_TABLE_"+constructs.EnvWord(string(t))] = st.Text(ref, "tableName")
@@ -226,6 +234,8 @@ func (st *stack) statements(g grant) []constructs.Statement {
 		}}
 	case starts:
 		return one(st.MachineARN(), "states:StartExecution")
+	case retains:
+		return one(st.RetentionARN(), "states:StartExecution")
 	case releases:
 		// The service checks the token, which is the credential, not a resource.
 		return one("*", "states:SendTaskSuccess")
@@ -258,6 +268,7 @@ func (st *stack) outputs() {
 	st.Output("FormUrl", st.url())
 	st.Output("RestApiId", st.Text(st.intake.API, "restApiId"))
 	st.Output("MachineArn", st.MachineARN())
+	st.Output("RetentionArn", st.RetentionARN())
 	st.Output("Bucket", st.Text(st.data.Bucket, "bucketName"))
 	for _, t := range constructs.Tables() {
 		st.Output("Table"+string(t), st.Text(st.data.Tables[t], "tableName"))

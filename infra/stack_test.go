@@ -111,7 +111,7 @@ func TestResourceTypesAreKnown(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	everywhere := []string{
-		"WRIT_BUCKET", "WRIT_COMPANY", "WRIT_CONFIG_SET", "WRIT_KEY_DATA", "WRIT_KEY_MAC", "WRIT_MACHINE_ARN", "WRIT_OFFICER", "WRIT_SENDER",
+		"WRIT_BUCKET", "WRIT_COMPANY", "WRIT_CONFIG_SET", "WRIT_KEY_DATA", "WRIT_KEY_MAC", "WRIT_MACHINE_ARN", "WRIT_OFFICER", "WRIT_RETENTION_ARN", "WRIT_SENDER",
 		"WRIT_STACK", "WRIT_TABLE_EVENTS", "WRIT_TABLE_HOLDS", "WRIT_TABLE_REQUESTS", "WRIT_TABLE_SUBJECTS", "WRIT_TABLE_SUPPRESSION",
 		"WRIT_TABLE_TASKS", "WRIT_TABLE_TOKENS", "WRIT_URL",
 	}
@@ -133,7 +133,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	want := []string{"Bucket", "FormUrl", "KeyData", "KeyMac", "MachineArn", "RestApiId",
+	want := []string{"Bucket", "FormUrl", "KeyData", "KeyMac", "MachineArn", "RestApiId", "RetentionArn",
 		"TableEvents", "TableHolds", "TableRequests", "TableSubjects", "TableSuppression", "TableTasks", "TableTokens"}
 	if got := slices.Sorted(maps.Keys(stackOf(t, product).Outputs)); !slices.Equal(got, want) {
 		t.Errorf("outputs %v, want %v", got, want)

@@ -87,7 +87,7 @@ var synthesised = sync.OnceValues(func() (map[string]*template, error) {
 		if err != nil {
 			return nil, err
 		}
-		in := inputs{settings: s, pack: c.pack, shelf: c.shelf, definition: statemachines.Request, bin: bin}
+		in := inputs{settings: s, pack: c.pack, shelf: c.shelf, definition: statemachines.Request, retention: statemachines.Retention, bin: bin}
 		if out[c.name], err = synthesise(k, filepath.Join(dir, c.name), in); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}

@@ -12,3 +12,10 @@ import _ "embed"
 //
 //go:embed request.asl.json
 var Request []byte
+
+// Retention is the machine that lists, once a day, whose records have expired.
+// It is started with the day and the systems; its one placeholder is
+// ${FanoutTaskFnPrefix}.
+//
+//go:embed retention.asl.json
+var Retention []byte

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/writ-dsr/writ/shared/connectors"
-	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/flow/fanout"
 	"github.com/writ-dsr/writ/shared/flow/sweep"
 	"github.com/writ-dsr/writ/shared/flow/verify"
@@ -24,13 +23,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	accepts := map[string][]dsr.Kind{}
-	for code, c := range descriptors {
-		accepts[code] = c.Accepts
-	}
 	machine := d.Machine()
 	stage := &sweep.Stage{
-		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, Keys: d.Vault, Hasher: d.Vault, MACer: d.Vault, Accepts: accepts, Metric: d.Metric, Log: d.Log,
+		Company: d.Pack, Ledger: d.Ledger, Machine: machine, Objects: d.Objects, Keys: d.Vault, Hasher: d.Vault, MACer: d.Vault, Retention: d.Retention(), Descriptors: descriptors, Metric: d.Metric, Log: d.Log,
 		People: func(now func() time.Time) sweep.People {
 			return &fanout.Manual{Company: d.Pack, Officer: d.Officer, Ledger: d.Ledger, Keys: d.Vault, Mail: d.Mail, Machine: machine, Now: now, Log: d.Log, Metric: d.Metric, URL: d.URL}
 		},

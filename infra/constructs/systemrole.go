@@ -12,13 +12,24 @@ import (
 // visit are the methods of the ledger that a visit to a system takes.
 var visit = []string{"Append", "BeginErasing", "Request", "SaveVisit", "Subject", "TakeVisit", "Visits"}
 
+// list are the methods beside them that listing what has expired takes.
+var list = []string{"CreateRequest"}
+
 // SystemRole is what the one function of a system may do: its own secrets, its
 // own part of the exports, the ledger's tables as far as a visit goes, and, for
 // a store of the company on AWS, that store alone.
 func (d Data) SystemRole(s Scope, company string, sys policy.System, desc connector.Descriptor) []Statement {
-	out := d.Ledger(s, visit)
+	methods := visit
+	if desc.Lists {
+		methods = append(slices.Clone(visit), list...)
+	}
+	out := d.Ledger(s, methods)
 	out = append(out, d.Objects(s, Exports+"*/"+sys.ID+"/*", "s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject")...)
-	out = append(out, d.Use(s, "kms:Decrypt"), d.Hash(s))
+	keys := []string{"kms:Decrypt"}
+	if desc.Lists {
+		keys = append(keys, "kms:GenerateDataKey") // each person who is listed gets a request with a key of its own
+	}
+	out = append(out, d.Use(s, keys...), d.Hash(s))
 	if len(desc.Secrets) > 0 {
 		var names []string
 		for _, secret := range slices.Sorted(maps.Keys(desc.Secrets)) {
@@ -65,5 +76,9 @@ func (s Scope) ownTable(name string) []Statement {
 	}}
 }
 
-// VisitCalls lists the methods of the ledger that a system's function may call.
+// VisitCalls lists the methods of the ledger that a system's function may call
+// in a visit.
 func VisitCalls() []string { return slices.Clone(visit) }
+
+// ListCalls lists those it may call too where its system can tell what has expired.
+func ListCalls() []string { return slices.Clone(list) }

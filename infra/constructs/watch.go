@@ -27,9 +27,12 @@ func (w Workshop) Mail() string {
 	return w.Stack
 }
 
-// Rules declares what runs without a person: the hour, an execution that no
+// Rules declares what runs without a person: the day, the hour, an execution that no
 // Catch saw end, and a report of the mail service.
-func (w Workshop) Rules(sweep, bounce Function) {
+func (w Workshop) Rules(sweep, records, bounce Function) {
+	w.rule("Daily", "Writ: the end of its own records", records, jsii.Map{
+		"schedule": w.K.InvokeStatic(lib+"aws_events.Schedule", "rate", w.days(1)).Ref(),
+	})
 	w.rule("Hourly", "Writ: reminders, expiry, re-checks, reconciliation", sweep, jsii.Map{
 		"schedule": w.K.InvokeStatic(lib+"aws_events.Schedule", "rate", w.K.InvokeStatic(lib+"Duration", "hours", 1).Ref()).Ref(),
 	})
@@ -83,6 +86,8 @@ func (w Workshop) Alarms(company, address string, functions []Function) {
 		w.alarm("Runs"+end, "a run ended without an answer; the sweep starts a new one or gives the request an owner", 1, notify,
 			w.metric("AWS/States", "Executions"+end, 300, jsii.Map{"StateMachineArn": w.MachineARN()}))
 	}
+	w.alarm("RetentionFailed", "a system could not list what has expired; its function's log names the cause", 1, notify,
+		w.metric("AWS/States", "ExecutionsFailed", 300, jsii.Map{"StateMachineArn": w.RetentionARN()}))
 	w.alarm("ApiErrors", "the pages answer with errors", 5, notify,
 		w.metric("AWS/ApiGateway", "5XXError", 300, jsii.Map{"ApiName": w.Stack, "Stage": Stage}))
 	w.alarm("NeedsAttention", "a request needs its owner; POST /desk/requests/list shows it", 1, notify,

@@ -22,6 +22,15 @@ type ExpiredInput struct {
 	Day    string `json:"day"` // 2006-01-02: what has expired is reckoned from its beginning
 }
 
+// Lists reports whether a payload is that of the retention machine and not of a
+// visit.
+func Lists(payload json.RawMessage) bool {
+	var named struct {
+		Day *string `json:"day"`
+	}
+	return json.Unmarshal(payload, &named) == nil && named.Day != nil
+}
+
 // ExpiredOutput counts. More says that the time was up: the machine asks again,
 // and who has a request already is passed over.
 type ExpiredOutput struct {

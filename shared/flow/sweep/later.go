@@ -216,7 +216,7 @@ func (s *Stage) takes(system string) []dsr.Kind {
 	if !ok {
 		return nil
 	}
-	return s.Accepts[sys.Connector]
+	return s.Descriptors[sys.Connector].Accepts
 }
 
 // maxStarts bounds how many scheduled requests one hour starts; the rest wait

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/writ-dsr/writ/shared/connectors"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/dsr/dsrtest"
 	"github.com/writ-dsr/writ/shared/flow/fanout"
@@ -85,7 +86,20 @@ type stand struct {
 	machine *machine
 	metric  counter
 	log     bytes.Buffer
+	days    map[string]string // what the retention machine was started with, by execution name
 	stage   *sweep.Stage
+}
+
+// Start is the retention machine's: one execution of a name.
+func (s *stand) Start(_ context.Context, name string, input any) error {
+	doc, err := json.Marshal(input)
+	if s.days == nil {
+		s.days = map[string]string{}
+	}
+	if _, there := s.days[name]; !there {
+		s.days[name] = string(doc)
+	}
+	return err
 }
 
 func newStand(t *testing.T, change func(*ledger.Request), visits ...dsr.Visit) *stand {
@@ -94,10 +108,14 @@ func newStand(t *testing.T, change func(*ledger.Request), visits ...dsr.Visit) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	descriptors, err := connectors.Descriptors()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &stand{t: t, id: ledger.NewRequestID(), store: memory.New(), keys: vault.NewLocal("sweep"), mail: &mail.Memory{}, objects: &objects.Memory{}, machine: &machine{alive: map[int]bool{1: true}}, metric: counter{}}
 	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	s.stage = &sweep.Stage{
-		Company: company, Ledger: s.store, Machine: s.machine, Objects: s.objects, Keys: s.keys, Hasher: s.keys, MACer: s.keys, Metric: s.metric, Log: log,
+		Company: company, Ledger: s.store, Machine: s.machine, Objects: s.objects, Keys: s.keys, Hasher: s.keys, MACer: s.keys, Retention: s, Descriptors: descriptors, Metric: s.metric, Log: log,
 		People: func(now func() time.Time) sweep.People {
 			return &fanout.Manual{Company: company, Officer: officer, Ledger: s.store, Keys: s.keys, Mail: s.mail, Machine: s.machine, Now: now, Log: log, Metric: s.metric, URL: "https://writ.example"}
 		},

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/writ-dsr/writ/shared/connector"
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
@@ -85,9 +86,12 @@ type Stage struct {
 	Keys       dossier.Keys
 	Hasher     Hasher
 	MACer      MACer
-	Accepts    map[string][]dsr.Kind // by connector code: the kinds of identifiers its systems are asked with
-	Metric     Counter
-	Log        *slog.Logger
+	Retention  Retention
+	// Descriptors are those of the connectors by code: which identifiers a system
+	// is asked with, and whether it can tell what has expired.
+	Descriptors map[string]connector.Descriptor
+	Metric      Counter
+	Log         *slog.Logger
 }
 
 // Counter writes a metric.
@@ -168,6 +172,10 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 	out.Seen, out.Failed = out.Seen+begun.Seen, out.Failed+begun.Failed
 	if err != nil {
 		return out, err
+	}
+	if err := s.retain(ctx, now); err != nil {
+		out.Failed++
+		s.Log.Error("starting the day's retention", "error", err.Error())
 	}
 	s.Metric.Count(needsAttention, attention)
 	s.Metric.Count(dueSoon, soon)

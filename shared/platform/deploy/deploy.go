@@ -30,25 +30,26 @@ import (
 
 // Settings are the names the stack sets on every function.
 type Settings struct {
-	Company     string `env:"WRIT_COMPANY,required,notEmpty"`
-	Stack       string `env:"WRIT_STACK,required,notEmpty"`
-	URL         string `env:"WRIT_URL,required,notEmpty"`
-	Sender      string `env:"WRIT_SENDER,required,notEmpty"`
-	Officer     string `env:"WRIT_OFFICER,required,notEmpty"`
-	Requests    string `env:"WRIT_TABLE_REQUESTS,required,notEmpty"`
-	Subjects    string `env:"WRIT_TABLE_SUBJECTS,required,notEmpty"`
-	Tasks       string `env:"WRIT_TABLE_TASKS,required,notEmpty"`
-	Events      string `env:"WRIT_TABLE_EVENTS,required,notEmpty"`
-	Holds       string `env:"WRIT_TABLE_HOLDS,required,notEmpty"`
-	Tokens      string `env:"WRIT_TABLE_TOKENS,required,notEmpty"`
-	Suppression string `env:"WRIT_TABLE_SUPPRESSION,required,notEmpty"`
-	Bucket      string `env:"WRIT_BUCKET,required,notEmpty"`
-	KeyData     string `env:"WRIT_KEY_DATA,required,notEmpty"`
-	KeyMac      string `env:"WRIT_KEY_MAC,required,notEmpty"`
-	MachineARN  string `env:"WRIT_MACHINE_ARN"`
-	ConfigSet   string `env:"WRIT_CONFIG_SET"`
-	System      string `env:"WRIT_SYSTEM"`
-	Emulator    bool   `env:"WRIT_EMULATOR"`
+	Company      string `env:"WRIT_COMPANY,required,notEmpty"`
+	Stack        string `env:"WRIT_STACK,required,notEmpty"`
+	URL          string `env:"WRIT_URL,required,notEmpty"`
+	Sender       string `env:"WRIT_SENDER,required,notEmpty"`
+	Officer      string `env:"WRIT_OFFICER,required,notEmpty"`
+	Requests     string `env:"WRIT_TABLE_REQUESTS,required,notEmpty"`
+	Subjects     string `env:"WRIT_TABLE_SUBJECTS,required,notEmpty"`
+	Tasks        string `env:"WRIT_TABLE_TASKS,required,notEmpty"`
+	Events       string `env:"WRIT_TABLE_EVENTS,required,notEmpty"`
+	Holds        string `env:"WRIT_TABLE_HOLDS,required,notEmpty"`
+	Tokens       string `env:"WRIT_TABLE_TOKENS,required,notEmpty"`
+	Suppression  string `env:"WRIT_TABLE_SUPPRESSION,required,notEmpty"`
+	Bucket       string `env:"WRIT_BUCKET,required,notEmpty"`
+	KeyData      string `env:"WRIT_KEY_DATA,required,notEmpty"`
+	KeyMac       string `env:"WRIT_KEY_MAC,required,notEmpty"`
+	MachineARN   string `env:"WRIT_MACHINE_ARN"`
+	RetentionARN string `env:"WRIT_RETENTION_ARN"`
+	ConfigSet    string `env:"WRIT_CONFIG_SET"`
+	System       string `env:"WRIT_SYSTEM"`
+	Emulator     bool   `env:"WRIT_EMULATOR"`
 }
 
 // Deployment is one function's world, opened once at its start.
