@@ -250,3 +250,40 @@ func TestPromisesAndRightsAskedTogether(t *testing.T) {
 		}
 	}
 }
+
+// A period in hours ends with its last one, on whatever day, and no question
+// stops it (GDPR Art. 33).
+func TestHoursNeverMove(t *testing.T) {
+	k, ok := law(t, "PL").Clock("EU-33-72H", day(t, today))
+	if !ok {
+		t.Fatal("there is no clock of 72 hours")
+	}
+	cal, _ := policy.CalendarOf("PL")
+	d, err := policy.Reckon(policy.Reckoning{
+		Clocks: []policy.Clock{k}, Zone: time.UTC, Calendar: cal,
+		Events: events(t, "received 2026-12-23T21:15:00Z", "identity_asked 2026-12-24", "identity_given 2026-12-25"),
+	})
+	if err != nil || d.DueAt.Format(time.RFC3339) != "2026-12-26T21:15:00Z" {
+		t.Errorf("due %s, error %v; want 72 hours later, a holiday", d.DueAt, err)
+	}
+}
+
+// Open work becomes a partial answer some days before the due date, but never
+// in the first half of a short period.
+func TestMargin(t *testing.T) {
+	for _, c := range []struct {
+		right, want string
+		margin      int
+	}{
+		{"access", "2026-12-17", 3},
+		{"access", "2026-12-13", 7},
+		{"objection_marketing", "2026-11-22", 3},
+	} {
+		r := reckoning(t, "gdpr", c.right, "", 0, "received 2026-11-20")
+		r.MarginDays = c.margin
+		d, err := policy.Reckon(r)
+		if err != nil || d.MarginAt.Format(time.DateTime) != c.want+" 23:59:59" {
+			t.Errorf("%s, %d days: margin %s, error %v; want the end of %s", c.right, c.margin, d.MarginAt, err, c.want)
+		}
+	}
+}

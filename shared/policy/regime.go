@@ -41,8 +41,17 @@ func (c *Company) Laws(place dsr.Place) []Regime {
 	slices.SortStableFunc(laws, func(a, b Regime) int { return cmp.Compare(a.Rank, b.Rank) })
 	for i := range laws {
 		laws[i].Place = place
+		if !laws[i].gives(dsr.Appeal) {
+			laws[i].Appeal = "" // a state without an appeal among those that have one
+		}
 	}
 	return laws
+}
+
+// gives reports whether the law has, or had, a rule of the right for the
+// regime's place.
+func (r Regime) gives(right dsr.Right) bool {
+	return slices.ContainsFunc(r.Rules, func(x Rule) bool { return x.reach(r.Place) > 0 && slices.Contains(x.Rights, right) })
 }
 
 // Regime returns the first of Laws: the law whose grounds and words a person

@@ -69,6 +69,15 @@ func TestLaws(t *testing.T) {
 	}
 }
 
+// Utah's act gives no appeal, so nobody is told of one.
+func TestAnAppealIsNamedWhereTheLawGivesOne(t *testing.T) {
+	for place, want := range map[dsr.Place]bool{"US-VA": true, "US": true, "US-UT": false, "US-CA": false, "PL": false} {
+		if got := law(t, place).Appeal != ""; got != want {
+			t.Errorf("%s: an appeal is named: %v, want %v", place, got, want)
+		}
+	}
+}
+
 func TestKnownPlaces(t *testing.T) {
 	c := established(t, "us")
 	for place, want := range map[dsr.Place]bool{
