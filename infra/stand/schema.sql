@@ -7,7 +7,9 @@ CREATE TABLE accounts (
     name            text,
     phone           text,
     stripe_customer text UNIQUE,
-    created_at      timestamptz NOT NULL
+    created_at      timestamptz NOT NULL,
+    restricted_at        timestamptz, -- set: stored, and used for nothing else
+    marketing_opt_out_at timestamptz  -- set: no advertising
 );
 
 CREATE TABLE course_progress (
@@ -33,7 +35,9 @@ CREATE INDEX ON payments (account_id);
 
 CREATE TABLE newsletter (
     email      text PRIMARY KEY,
-    consent_at timestamptz NOT NULL
+    consent_at timestamptz NOT NULL,
+    restricted_at        timestamptz,
+    marketing_opt_out_at timestamptz
 );
 
 -- Two people own a row here: erasing one must leave the other's columns alone.
