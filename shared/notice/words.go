@@ -164,7 +164,7 @@ var (
 		dsr.Deferred, dsr.Referred, dsr.Accepted, dsr.Attested, dsr.Refused, dsr.Failed, dsr.Told, dsr.Impossible}
 	// reasons of an outcome that was refused or waits, and of a recipient who could
 	// not be told; every other is "other".
-	reasons = []string{"other", "cannot", policy.ReasonNoExport, policy.ReasonNoRectify, policy.ReasonNoSuppress, policy.ReasonNotSearchable, policy.ReasonForbidden,
+	reasons = []string{"other", "cannot", policy.ReasonNoExport, policy.ReasonNoRectify, policy.ReasonNotSearchable, policy.ReasonForbidden,
 		"other_person", "shared_with_another_person", "cooling_off", "gone", "no_contact", "disproportionate"}
 	wordKeys = []string{"own_words", "one_record", "records", "system", "data", "result", "why", "kept_for", "source", "recipients", "sensitive", "withheld",
 		"processor", "third_party", "affiliate", "your_message", "what_you_wrote", "cannot_erase", "nothing_passed", "nothing_ours", "ours", "format", "officer", "phone", "post", "representative", "controller", "checked_agent", "checked_attorney", "checked_successor", "checked_parent", "checked_school",
