@@ -140,7 +140,7 @@ func (l *Learner) ConfirmIt(t testing.TB, a Asked) *person.Page {
 		t.Fatal(err)
 	}
 	if page.Status != http.StatusOK || !strings.Contains(page.Text(), string(a.ID)) {
-		t.Fatalf("the request was not confirmed: %d %q", page.Status, page.Heading())
+		t.Fatalf("the request was not confirmed: %d %q", page.Status, page.Text())
 	}
 	return page
 }

@@ -158,6 +158,20 @@ func (s *Suite) AwaitRequest(t testing.TB, id dsr.RequestID, what string, ok fun
 // AwaitStatus waits until a request has one of the statuses.
 func (s *Suite) AwaitStatus(t testing.TB, id dsr.RequestID, any ...dsr.Status) ledger.Request {
 	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		visits, err := s.Book.Visits(context.WithoutCancel(t.Context()), id)
+		if err != nil {
+			t.Log(err)
+		}
+		for _, v := range visits {
+			if !v.Settled() {
+				t.Logf("%s is open in %s: %s, %+v", id, v.Task(), v.Status, v.Person)
+			}
+		}
+	})
 	return s.AwaitRequest(t, id, fmt.Sprint("status ", any), func(r ledger.Request) bool { return slices.Contains(any, r.Status) })
 }
 
