@@ -13,31 +13,28 @@ import (
 // same question gives the same facts; a field that the law or the pack leaves
 // open is empty, and it is the template that refuses to go without it.
 func (c *Company) Facts(kind string, q Question) NoticeFacts {
-	law := c.Regime(q.Place)
+	laws := c.Laws(q.Place)
 	f := NoticeFacts{
 		Kind:           kind,
-		Law:            law.Name,
+		Law:            laws[0].Name,
 		Controller:     strings.Join(filled(c.Controller.Name, c.Controller.Post), ", "),
 		Contacts:       c.Contacts,
 		Representative: c.representative(q.Place),
 		Channels:       c.channels(q.Rights),
-		Authority:      law.authority(q.Place),
-		Court:          law.Court,
-		Appeal:         law.Appeal,
+		Authority:      authority(laws, q.Place),
+		Court:          laws[0].Court,
 		Transfers:      c.Transfers,
-		Rights:         slices.Clone(law.Plain),
+		Rights:         c.plainRights(laws),
 		Categories:     c.categoryFacts(),
 		Recipients:     c.receivers(),
-		Says:           c.says(kind, q, law),
+		Received:       received(q.Events),
 	}
-	for _, r := range c.Requests {
-		f.Rights = append(f.Rights, r.Name+": "+r.Says)
-	}
-	for _, e := range q.Events {
-		if e.Kind == dsr.Received && (f.Received.IsZero() || e.At.Before(f.Received)) {
-			f.Received = e.At
+	for _, law := range laws {
+		if f.Appeal == "" {
+			f.Appeal = law.Appeal
 		}
 	}
+	f.Says = c.says(kind, q, laws, f.Received)
 	if due, err := c.Due(q.Rights, q.Events, q.Place); err == nil {
 		f.Clock = due.Says
 	}
@@ -50,6 +47,23 @@ func (c *Company) Facts(kind string, q Question) NoticeFacts {
 		f.Hours = c.hours("authority")
 	}
 	return f
+}
+
+// plainRights is what every law that applies gives, and what the company lets
+// people ask for beside, each once.
+func (c *Company) plainRights(laws []Regime) []string {
+	var out []string
+	for _, law := range laws {
+		for _, r := range law.Plain {
+			if !slices.Contains(out, r) {
+				out = append(out, r)
+			}
+		}
+	}
+	for _, r := range c.Requests {
+		out = append(out, r.Name+": "+r.Says)
+	}
+	return out
 }
 
 // filled returns the words that are not empty.
@@ -99,14 +113,15 @@ func (c *Company) channels(rights []dsr.Right) []string {
 	return out
 }
 
-// authority names whom the person may complain to.
-func (r Regime) authority(place dsr.Place) string {
-	for _, a := range r.Authorities {
-		if a.Country == place || a.Country == dsr.Place(place.Country()) {
+// authority names whom the person may complain to: the authority of their place
+// under the first law that has one, else what the first law says of it.
+func authority(laws []Regime, place dsr.Place) string {
+	for _, law := range laws {
+		if a, ok := law.Authority(place); ok {
 			return strings.Join(filled(a.Name, a.Contact), ", ")
 		}
 	}
-	return r.Complain
+	return laws[0].Complain
 }
 
 func (c *Company) categoryFacts() []CategoryFacts {
@@ -173,10 +188,13 @@ func (c *Company) receivers() []Recipient {
 }
 
 // says collects the pack's own sentences for a notice.
-func (c *Company) says(kind string, q Question, law Regime) []string {
-	var out []string
+func (c *Company) says(kind string, q Question, laws []Regime, on time.Time) []string {
+	var out, ids []string
+	for _, law := range laws {
+		ids = append(ids, law.ID)
+	}
 	for _, s := range c.Says {
-		if matches(s.Notices, kind) && matches(s.Rights, q.Rights...) && matches(s.Plans, q.Plan) && matches(s.Regimes, law.ID) {
+		if matches(s.Notices, kind) && matches(s.Rights, q.Rights...) && matches(s.Plans, q.Plan) && matches(s.Regimes, ids...) {
 			out = append(out, s.Text)
 		}
 	}
@@ -185,10 +203,8 @@ func (c *Company) says(kind string, q Question, law Regime) []string {
 		for _, m := range c.Minors {
 			out = append(out, m.Says)
 		}
-		for _, a := range law.Ages {
-			if a.Country == dsr.Place(q.Place.Country()) {
-				out = append(out, fmt.Sprintf("Where you live, a parent must agree for a child under %d.", a.Years))
-			}
+		if a, ok := age(laws, q.Place, on); ok {
+			out = append(out, fmt.Sprintf("Where you live, a parent must agree for a child under %d.", a.Years))
 		}
 	case NoticeBreachSubject, NoticeBreachAuthority:
 		for _, b := range c.Breaches {
@@ -221,6 +237,16 @@ func (c *Company) says(kind string, q Question, law Regime) []string {
 	return out
 }
 
+// age is the highest age of consent of the laws that apply.
+func age(laws []Regime, place dsr.Place, on time.Time) (highest Age, found bool) {
+	for _, law := range laws {
+		if a, ok := law.Age(place, on); ok && a.Years > highest.Years {
+			highest, found = a, true
+		}
+	}
+	return highest, found
+}
+
 // optedOut fills in what an opt-out, an objection or a consent taken back
 // changes and what it does not.
 func (c *Company) optedOut(f *NoticeFacts, q Question) {
@@ -241,7 +267,7 @@ func (c *Company) optedOut(f *NoticeFacts, q Question) {
 	}
 	// California: nobody may ask a person to opt in again within twelve months
 	// (CCPA 1798.135(c)(4)).
-	if q.Place == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
+	if q.Place.Clean() == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
 		f.NextAsk = f.Received.In(c.Zone).AddDate(1, 0, 0).Format(time.DateOnly)
 	}
 }
