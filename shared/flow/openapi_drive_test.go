@@ -114,7 +114,7 @@ func newDriver(t *testing.T) *driver {
 		Company: company, Descriptors: map[string]connector.Descriptor{}, Officer: "officer@company.example", Ledger: d.store, Keys: keys, Hasher: d.hash, Mail: d.mail,
 		Machine: machine{}, Runs: machine{}, Uploads: d.uploads, Now: clock, Log: log, URL: base,
 	})
-	team := &desk.Stage{Company: company, Ledger: d.store, Hasher: d.hash, Now: clock, Log: log}
+	team := &desk.Stage{Company: company, Ledger: d.store, Hasher: d.hash, Keys: keys, Mail: d.mail, Machine: machine{}, Now: clock, Log: log}
 	d.at = map[string]lambda{
 		"": web.Adapt(form.Handle, log, intake.Many...), "confirm": web.Adapt(answer.Handle, log), "not-me": web.Adapt(answer.Handle, log),
 		"status": web.Adapt(status.Handle, log), "download": web.Adapt(download.Handle, log), "task": web.Adapt(task.Handle, log), "desk": web.Adapt(team.Handle, log),
@@ -281,12 +281,18 @@ func (d *driver) last(to string) string {
 // ask sends the form and lets the challenge be mailed.
 func (d *driver) ask(p dsrtest.Person, rights ...string) (id dsr.RequestID, code string) {
 	d.t.Helper()
-	pairs := []string{"email", p.Email, "country", "DE", "name", p.Name}
+	pairs := []string{"message", ""}
 	for _, r := range rights {
 		pairs = append(pairs, "rights", r)
 	}
+	return d.fill(p, pairs...)
+}
+
+// fill is ask with these fields besides the address, the country and the name.
+func (d *driver) fill(p dsrtest.Person, pairs ...string) (id dsr.RequestID, code string) {
+	d.t.Helper()
 	known := d.requests()
-	code = d.code(d.post("/", 200, append(pairs, "message", "")...))
+	code = d.code(d.post("/", 200, append([]string{"email", p.Email, "country", "DE", "name", p.Name}, pairs...)...))
 	for _, now := range d.requests() {
 		if !slices.Contains(known, now) {
 			id = now

@@ -107,6 +107,10 @@ func (d *driver) download(id dsr.RequestID) {
 	d.change(id, func(r *ledger.Request) {
 		r.Bundle = &ledger.Bundle{Files: []ledger.BundleFile{{Key: "bundles/" + string(id) + "/1.zip"}, {Key: "bundles/" + string(id) + "/2.zip"}}, DeliveredAt: d.now, Due: d.now.Add(time.Hour)}
 	})
+	found := dsr.Visit{RequestID: id, System: "zendesk", Phase: dsr.Gather, Status: dsr.VisitSettled, Categories: []string{"support"}, Outcomes: []dsr.Outcome{{Category: "support", Kind: dsr.Exported, Count: 1}}}
+	if err := d.store.PlanVisits(context.Background(), []dsr.Visit{found}); err != nil {
+		d.t.Fatal(err)
+	}
 	d.get("/download", unknown, 404)
 	d.get("/download", secret, 200)
 	d.post("/download", 404, "t", unknown, "step", "send")
@@ -150,9 +154,10 @@ func (d *driver) progress(id dsr.RequestID, secret string) {
 func (d *driver) task() {
 	id, _ := d.ask(dsrtest.AdaDomain, "access")
 	d.change(id, func(r *ledger.Request) { r.Status, r.VerifiedAt, r.Planned = dsr.Running, d.now, true })
+	ops := map[dsr.Phase][]dsr.Op{dsr.Gather: {dsr.Locate, dsr.Export}, dsr.Act: {dsr.Erase}}
 	visit := func(system string, phase dsr.Phase) dsr.Visit {
 		return dsr.Visit{
-			RequestID: id, System: system, Phase: phase, Manual: true, Categories: []string{"support"}, Status: dsr.VisitWithPerson,
+			RequestID: id, System: system, Phase: phase, Manual: true, Categories: []string{"support"}, Status: dsr.VisitWithPerson, Ops: ops[phase],
 			Person: &dsr.PersonTask{Assignee: "support_lead", Instruction: system, Cause: connector.CauseManual, OpenedAt: d.now, Due: d.now.Add(48 * time.Hour)},
 		}
 	}
@@ -236,14 +241,16 @@ func (d *driver) desk(id dsr.RequestID) {
 	act(400, olga, "holds/place", `{"category":"payments","reason":" "}`, true)
 	act(400, olga, "holds/place", `{"category":"gossip","reason":"x"}`)
 
+	d.proof(act)
+
 	act(200, olga, "requests/list", `{}`)
 	act(400, olga, "requests/list", `{"status":"open"}`, true)
 	visits := 0
-	for _, id := range append(d.requests(), id) {
+	for _, id := range d.requests() {
 		visits += strings.Count(act(200, olga, "requests/show", `{"request_id":"`+string(id)+`"}`), `"phase"`)
 	}
-	if visits != 3 {
-		d.t.Errorf("%d visits were shown, want the 3 of the task", visits)
+	if visits != 4 {
+		d.t.Errorf("%d visits were shown, want the 3 of the task and the one of the copy", visits)
 	}
 	act(404, olga, "requests/show", `{"request_id":"w`+strings.Repeat("a", 25)+`"}`)
 	act(400, olga, "requests/show", `{"request":"w"}`, true)
@@ -259,6 +266,45 @@ func (d *driver) desk(id dsr.RequestID) {
 			d.do(call{path: "/desk/" + act, body: "{\"reason\":\"\xff\"}", typ: "application/json", actor: olga, want: 400})
 		}
 	}
+}
+
+// proof decides, asks and extends at the desk.
+func (d *driver) proof(act func(want int, actor, path, body string, unfit ...bool) string) {
+	const olga = "arn:aws:iam::111122223333:user/olga"
+	d.now = d.now.Add(2 * time.Hour) // one challenge an hour
+	id, code := d.fill(dsrtest.Ben, "rights", "rectification", "correct_phone", "4") // an address: facts are compared
+	request := `"request_id":"` + string(id) + `"`
+	decide := `{` + request + `,"sufficient":true,"reason":"facts_match"}`
+	act(409, olga, "proof/show", `{`+request+`}`) // nothing is to be decided
+	act(409, olga, "proof/decide", decide)
+	act(409, olga, "questions/ask", `{`+request+`,"kind":"clarification","question":"Which of the two?"}`)
+	d.post("/confirm", 400, "t", d.secret(d.last(dsrtest.Ben.Email), "confirm"), "code", code, "confirm", "yes", "point_phone", "3")
+	d.post("/confirm", 200, "t", d.secret(d.last(dsrtest.Ben.Email), "confirm"), "code", code, "confirm", "yes", "point_phone", "3", "no_more", "yes")
+	act(200, olga, "proof/show", `{`+request+`}`)
+	act(400, olga, "proof/decide", `{`+request+`,"sufficient":true,"reason":"looks_fine"}`, true)
+	act(400, olga, "proof/decide", `{`+request+`,"reason":"facts_match"}`, true)
+	act(200, olga, "proof/decide", decide)
+	act(409, olga, "proof/decide", decide)
+
+	act(400, olga, "questions/ask", `{`+request+`,"kind":"age","question":"How old are you?"}`, true)
+	act(400, olga, "questions/given", `{`+request+`}`, true)
+	act(409, olga, "questions/given", `{`+request+`,"kind":"identity"}`)
+	act(200, olga, "questions/ask", `{`+request+`,"kind":"identity","question":"Your mail came from two places.","least":"The month you joined."}`)
+	act(200, olga, "questions/given", `{`+request+`,"kind":"identity"}`)
+	act(400, olga, "extend", `{"request_id":"w1","reason":"complexity"}`, true)
+	act(409, olga, "extend", `{`+request+`,"reason":"complexity"}`) // the company's promise is never extended
+	for path, rest := range map[string]string{
+		"proof/show": ``, "proof/decide": `,"sufficient":true,"reason":"facts_match"`, "questions/ask": `,"kind":"clarification","question":"x"`,
+		"questions/given": `,"kind":"clarification"`, "extend": `,"reason":"complexity"`,
+	} {
+		act(404, olga, path, `{"request_id":"w`+strings.Repeat("a", 25)+`"`+rest+`}`)
+		act(400, olga, path, `{"request_id":""`+rest+`}`, true)
+	}
+
+	promised := d.company.Promises
+	d.company.Promises = nil // a company that promised nothing may extend
+	defer func() { d.company.Promises = promised }()
+	act(200, olga, "extend", `{`+request+`,"reason":"complexity"}`)
 }
 
 // malformed sends what no handler reads, to every operation.

@@ -17,6 +17,8 @@ import (
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
+	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/platform/mail"
 	"github.com/writ-dsr/writ/shared/platform/web"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -34,6 +36,20 @@ type Ledger interface {
 	MatterHolds(ctx context.Context, matter string) ([]ledger.Hold, error)
 	Matters(ctx context.Context) ([]string, error)
 	Append(ctx context.Context, e dsr.Event) error
+	SaveRequest(ctx context.Context, r ledger.Request) error
+	Subject(ctx context.Context, id dsr.RequestID) (ledger.SealedSubject, error)
+	ReplaceSubject(ctx context.Context, s ledger.SealedSubject) error
+}
+
+// Mailer sends one message; the same seed makes the same message again.
+type Mailer interface {
+	Send(ctx context.Context, m mail.Message, seed string) (messageID string, err error)
+}
+
+// Machine starts the run of a request and ends a wait.
+type Machine interface {
+	StartRun(ctx context.Context, id dsr.RequestID, run int, proved bool) error
+	Release(ctx context.Context, taskToken string, output any) error
 }
 
 // Hasher makes keyed hashes.
@@ -46,6 +62,9 @@ type Stage struct {
 	Company *policy.Company
 	Ledger  Ledger
 	Hasher  Hasher
+	Keys    dossier.Keys
+	Mail    Mailer
+	Machine Machine
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -58,11 +77,17 @@ type act struct {
 	Category  string        `json:"category"`
 	Address   string        `json:"address"`
 	Reason    string        `json:"reason"`
-	Matter    string        `json:"matter"`
+
+	Sufficient *bool  `json:"sufficient"` // proof/decide
+	Kind       string `json:"kind"`       // questions: identity or clarification
+	Question   string `json:"question"`   // questions/ask: mailed to the person and kept nowhere
+	Least      string `json:"least"`      // questions/ask, identity: the least that would settle the doubt
+	Matter     string `json:"matter"`
 }
 
-// Handle serves the acts: holds/place, holds/lift, holds/show, holds/list, requests/list,
-// requests/show, requests/events.
+// Handle serves the acts: holds/place, holds/lift, holds/show, holds/list,
+// proof/show, proof/decide, questions/ask, questions/given, extend,
+// requests/list, requests/show, requests/events.
 func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error) {
 	if r.Actor == "" {
 		return answer(http.StatusForbidden, problem("sign the call with your AWS credentials"))
@@ -74,7 +99,7 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 	dec := json.NewDecoder(bytes.NewReader(r.Body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&a); err != nil {
-		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason, matter"))
+		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason, matter, sufficient, kind, question, least"))
 	}
 	_, route, _ := strings.Cut(path.Clean("/"+r.Path), "/desk/")
 	switch route {
@@ -86,6 +111,16 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 		return s.showHold(ctx, a)
 	case "holds/list":
 		return s.listHolds(ctx, a)
+	case "proof/show":
+		return s.showProof(ctx, r.Actor, a)
+	case "proof/decide":
+		return s.decide(ctx, r.Actor, a)
+	case "questions/ask":
+		return s.ask(ctx, r.Actor, a)
+	case "questions/given":
+		return s.given(ctx, r.Actor, a)
+	case "extend":
+		return s.extend(ctx, r.Actor, a)
 	case "requests/list":
 		return s.list(ctx)
 	case "requests/show":
