@@ -73,7 +73,7 @@ func (s *Stage) Handle(ctx context.Context, in Input) (Output, error) {
 	}
 	out.Open = verdict.Open
 	acts := slices.ContainsFunc(visits, func(v dsr.Visit) bool { return v.Phase == dsr.Act })
-	copied := slices.Contains(r.Rights, dsr.Access)
+	copied := dsr.Copies(visits)
 	if copied && !acts { // the copy's mail was the answer
 		return out, s.close(ctx, r, verdict, now)
 	}

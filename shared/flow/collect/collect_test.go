@@ -79,7 +79,11 @@ func (s *stand) count(kind dsr.EventKind) int {
 }
 
 func visit(system string, phase dsr.Phase, status dsr.VisitStatus, outcomes ...dsr.Outcome) dsr.Visit {
-	return dsr.Visit{RequestID: id, System: system, Phase: phase, Status: status, Outcomes: outcomes}
+	v := dsr.Visit{RequestID: id, System: system, Phase: phase, Status: status, Outcomes: outcomes}
+	if phase == dsr.Gather && system != dsr.Officer {
+		v.Ops = []dsr.Op{dsr.Locate, dsr.Export}
+	}
+	return v
 }
 
 var (
@@ -100,7 +104,7 @@ func TestVerdicts(t *testing.T) {
 		out    collect.Output
 		status dsr.Status
 	}{
-		{"an erasure is told", nil, []dsr.Visit{visit("app", dsr.Gather, dsr.VisitSettled), visit("app", dsr.Act, dsr.VisitSettled, erased)}, collect.Output{V: 1, Notify: true}, dsr.Running},
+		{"an erasure is told", nil, []dsr.Visit{{RequestID: id, System: "app", Phase: dsr.Gather, Ops: []dsr.Op{dsr.Locate}, Status: dsr.VisitSettled}, visit("app", dsr.Act, dsr.VisitSettled, erased)}, collect.Output{V: 1, Notify: true}, dsr.Running},
 		{"a part is open", nil, []dsr.Visit{visit("app", dsr.Act, dsr.VisitSettled, erased), visit("stripe", dsr.Act, dsr.VisitErasing, deferred)}, collect.Output{V: 1, Notify: true, Open: 1}, dsr.Running},
 		{"accepted is not done", nil, []dsr.Visit{visit("app", dsr.Act, dsr.VisitErasing, accepted)}, collect.Output{V: 1, Notify: true, Open: 1}, dsr.Running},
 		{"failed is not done", nil, []dsr.Visit{visit("app", dsr.Act, dsr.VisitSettled, failed)}, collect.Output{V: 1, Notify: true, Open: 1}, dsr.Running},

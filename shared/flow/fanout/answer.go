@@ -243,7 +243,7 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	said := r.Form.Get("answer")
 	if o.own() {
 		if o.request.AwaitsProof() {
-			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Who asks must be decided first, at the desk: writ proof decide."}})
+			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Who asks must be decided first: the desk's act proof/decide does that."}})
 		}
 		if said != connector.AnswerAgain {
 			return a.show(ctx, http.StatusBadRequest, o, r.Form.Get("code"), []web.Problem{{Field: "answer", Text: "Choose an answer."}})
@@ -297,7 +297,7 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	status := releasedAgain
 	switch {
 	case v.Manual:
-		v.Outcomes, v.Status, v.SettledAt = connector.Answered(v), dsr.VisitSettled, now
+		v.Outcomes, v.Status, v.SettledAt = a.kept(o.request, v, now), dsr.VisitSettled, now
 		status = releasedDone
 	case said == connector.AnswerAgain:
 		v.Steps = fromTheStart(v.Steps)
@@ -348,6 +348,18 @@ func (a *Answer) through(ctx context.Context, v dsr.Visit, write func(dsr.Visit)
 		}
 		v.Run = r.Run
 	}
+}
+
+// kept is what a person's answer leaves: what the pack keeps on a ground stays
+// kept when the rest is done. Of later work the ground has ended.
+func (a *Answer) kept(r ledger.Request, v dsr.Visit, now time.Time) []dsr.Outcome {
+	var over []string
+	for _, p := range r.Scope {
+		if p.System == v.System && p.Ground != "" {
+			over = append(over, p.Categories...)
+		}
+	}
+	return a.Company.Answered(v, connector.Answered(v), r.Place(), now, over)
 }
 
 // fromTheStart lets every step that failed, or that the read-back contradicted,

@@ -161,7 +161,7 @@ func (t *Task) mayAct(ctx context.Context, r ledger.Request, act dsr.Visit) (boo
 			return false, nil
 		}
 	}
-	if !act.Erases() || !dsr.Wants(r.Rights, dsr.ByCopy) {
+	if !act.Erases() || !dsr.Wants(r.Rights, dsr.ByCopy) || !dsr.Copies(visits) {
 		return true, nil
 	}
 	return r.Bundle != nil && !r.Bundle.DeliveredAt.IsZero(), nil

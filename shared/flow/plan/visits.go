@@ -133,7 +133,11 @@ func (s *Stage) owe(visits []dsr.Visit, r ledger.Request, o policy.Owed, wave in
 		phase, other = dsr.Gather, dsr.Act
 	}
 	outcome := s.Company.Decide(o.Outcome, r.Place(), s.Now())
-	for _, at := range []dsr.Visit{{System: o.System, Phase: phase}, {System: o.System, Phase: other}, {System: dsr.Itself, Phase: phase}} {
+	places := []dsr.Visit{{System: o.System, Phase: phase}, {System: o.System, Phase: other}, {System: dsr.Itself, Phase: phase}}
+	if !slices.ContainsFunc(visits, func(v dsr.Visit) bool { return v.Phase == other }) {
+		places = slices.Delete(places, 1, 2) // a copy alone is answered by its mail: nothing acts
+	}
+	for _, at := range places {
 		i := slices.IndexFunc(visits, func(v dsr.Visit) bool { return v.Task() == at.Task() })
 		switch {
 		case i < 0:
