@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/connector"
@@ -192,38 +193,51 @@ func (a *Archive) inOrder(visits []dsr.Visit) []dsr.Visit {
 // no clock: the copy's date is that of the last visit.
 func (a *Archive) input(r ledger.Request, visits []dsr.Visit) archive.Input {
 	c := a.Company
-	law := c.Regime(r.Place())
+	f := c.Facts(policy.NoticeAccess, policy.Question{Rights: r.Rights, Place: r.Place(), Events: r.Clock, Plan: r.Plan, By: r.By, Facts: r.Facts})
 	in := archive.Input{
 		Reference: string(r.ID), Prefix: "bundles/" + string(r.ID), Lang: "en", At: r.VerifiedAt,
 		Company: archive.Company{
 			Name: c.Name, Officer: c.Contacts.Officer, Mail: c.Contacts.Mail, Phone: c.Contacts.Phone, Post: c.Contacts.Post,
-			Complain: c.Contacts.Complain, Transfers: c.Transfers, Policy: c.Updated,
+			Complain: c.Contacts.Complain, Transfers: f.Transfers, Policy: c.Updated, Legal: f.Controller, Acts: f.Representative,
 		},
-		Law: archive.Law{Name: law.Name, Complain: law.Complain, Rights: law.Plain},
+		Law: archive.Law{Name: f.Law, Complain: complain(f), Rights: f.Rights},
 	}
 	for _, e := range r.Clock {
 		if e.Kind == dsr.Received && (in.ReceivedAt.IsZero() || e.At.Before(in.ReceivedAt)) {
 			in.ReceivedAt = e.At
 		}
 	}
-	for _, k := range c.Categories {
+	for _, k := range f.Categories {
 		in.Categories = append(in.Categories, archive.Category{
-			ID: k.ID, Name: k.Name, Why: k.Why, Basis: k.Basis, Retention: k.Retention, Source: k.Source, Received: c.Recipients(k.ID),
+			ID: k.ID, Name: k.Name, Why: k.Why, Basis: k.Basis, Retention: strings.TrimSpace(k.Retention + " " + k.Period), Source: k.Source, Received: k.Recipients,
 		})
 	}
-	in.Categories = append(in.Categories, archive.Category{ID: dsr.Words, Name: "What you wrote to us"})
+	in.Categories = append(in.Categories, archive.Category{ID: dsr.Words, Name: "What you wrote to us"},
+		archive.Category{ID: dsr.RequestRecord, Name: "That you asked"}, archive.Category{ID: dsr.SuppressionRow, Name: "What you do not want"})
+	in.Receivers = receivers(f)
 	for _, v := range a.inOrder(visits) {
 		if v.SettledAt.After(in.At) {
 			in.At = v.SettledAt
 		}
 		s := archive.System{ID: v.System, Name: v.System}
-		if known, ok := c.System(v.System); ok {
+		known, ok := c.System(v.System)
+		switch {
+		case ok:
 			s.Name, s.Source = known.Name, known.Source
-		} else if v.System == dsr.Officer {
+		case v.System == dsr.Officer:
 			s.Name = "Your message"
+		case v.System == dsr.Itself:
+			s.Name = "Our record of requests"
 		}
 		for _, o := range v.Outcomes {
-			s.Outcomes = append(s.Outcomes, archive.Outcome{Category: o.Category, Kind: string(o.Kind), Count: o.Count, Says: remark(o)})
+			if _, err := dsr.ParseRight(o.Category); err == nil && v.System == dsr.Itself {
+				continue // a right that is refused: the letter says why
+			}
+			says := remark(o)
+			if o.Reason == policy.ReasonNotSearchable {
+				says = known.Unsearchable
+			}
+			s.Outcomes = append(s.Outcomes, archive.Outcome{Category: o.Category, Kind: string(o.Kind), Count: o.Count, Says: says})
 		}
 		if len(v.Outcomes) == 0 {
 			for _, category := range v.Categories {
@@ -241,6 +255,11 @@ func remark(o dsr.Outcome) string {
 	switch o.Kind {
 	case dsr.Exported, dsr.NotHeld:
 		return ""
+	case dsr.Told:
+		if o.Category == dsr.SuppressionRow {
+			return "If you told us to stop something, we keep a code made from your address, so that it stays stopped. Your address cannot be read from it."
+		}
+		return "We keep a record that you asked, and what we did. It does not hold the data in this copy."
 	case dsr.Attested:
 		if o.Count > 0 {
 			return ""
@@ -252,12 +271,41 @@ func remark(o dsr.Outcome) string {
 		return "Somebody else answers for it: " + o.To + "."
 	case dsr.Refused:
 		switch o.Reason {
-		case "no_export":
+		case policy.ReasonNoExport:
 			return "The system offers no way to copy it."
+		case policy.ReasonForbidden:
+			return "We hold data of this kind and send it to nobody, as a copy in the wrong hands could harm you."
 		case connector.AnswerCannot:
 			return "A person of our team looked, and found no way to copy it."
 		}
 		return "It could not be copied; ask us, and a person explains why."
 	}
 	return "It could not be read. A person of our team looks into it."
+}
+
+// complain says where a person who disagrees can turn beyond the company.
+func complain(f policy.NoticeFacts) string {
+	authority := f.Authority
+	if authority != "" && !strings.HasSuffix(authority, ".") {
+		authority = "You may complain to this office: " + authority + "."
+	}
+	return strings.Join(slices.DeleteFunc([]string{f.Appeal, authority, f.Court}, func(s string) bool { return s == "" }), " ")
+}
+
+// standings are the words for what a recipient is to the company.
+var standings = map[string]string{"processor": "works for us", "third_party": "another company", "affiliate": "a company of our group"}
+
+// receivers names everyone who gets data, and which (GDPR Art. 15(1)(c); C-154/21).
+func receivers(f policy.NoticeFacts) []archive.Receiver {
+	var all []archive.Receiver
+	for _, r := range f.Recipients {
+		one := archive.Receiver{Name: r.Name, Standing: standings[r.Standing], Where: r.Where}
+		for _, k := range f.Categories {
+			if slices.Contains(r.Categories, k.ID) {
+				one.Data = append(one.Data, k.Name)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"io/fs"
 	"strings"
@@ -167,7 +168,7 @@ func TestArchiveTellsEverySystem(t *testing.T) {
 		t.Errorf("the manifest says %d systems, first %s, %d rows, %d files, read at %s", len(m.Systems), m.Systems[0].ID, m.Rows, m.FileCount, m.ReadAt)
 	}
 	page := s.entry("index.html")
-	for _, want := range []string{"3 records and 2 files from 2 systems", "It could not be read. A person of our team looks into it.", "It could not be read in time.", "found no way to copy it", "Privacy Officer", "collected this by hand", "complain to the data protection authority"} {
+	for _, want := range []string{"3 records and 2 files from 2 systems", "It could not be read. A person of our team looks into it.", "It could not be read in time.", "found no way to copy it", "Privacy Officer", "collected this by hand", "You may complain", "go to court"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -182,6 +183,47 @@ func TestArchiveTellsEverySystem(t *testing.T) {
 		if bytes.Contains(trail, []byte(c)) {
 			t.Errorf("a personal value is in what the machine and the ledger keep")
 		}
+	}
+}
+
+// Who got the data is named, what never leaves is named and not shown, and Writ's
+// own records are told of.
+func TestArchiveNamesReceiversAndWhatItWithholds(t *testing.T) {
+	told := func(category string) dsr.Outcome { return dsr.Outcome{Category: category, Kind: dsr.Told} }
+	refused := func(category, reason string) dsr.Outcome {
+		return dsr.Outcome{Category: category, Kind: dsr.Refused, Reason: reason}
+	}
+	own := dsr.Visit{RequestID: id, System: dsr.Itself, Phase: dsr.Gather, Status: dsr.VisitSettled, SettledAt: received,
+		Outcomes: []dsr.Outcome{told(dsr.RequestRecord), told(dsr.SuppressionRow), refused(string(dsr.Portability), policy.ReasonTooOften)}}
+	kept := dsr.Visit{RequestID: id, System: "stripe", Phase: dsr.Gather, Status: dsr.VisitSettled, SettledAt: settled,
+		Outcomes: []dsr.Outcome{refused("payments", policy.ReasonForbidden), refused("charge", policy.ReasonNotSearchable)}}
+	s := newStand(t, gathered("app", "account", 3), own, kept)
+	for i, system := range s.Company.Systems {
+		if system.ID == "stripe" {
+			s.Company.Systems[i].Unsearchable = "Nobody can be found there by name, so GDPR Art. 11 applies."
+		}
+	}
+	s.rows(prefix("app"), "account", 3)
+	if _, err := s.build(); err != nil {
+		t.Fatal(err)
+	}
+	page := s.entry("index.html")
+	facts := s.Company.Facts(policy.NoticeAccess, policy.Question{Rights: []dsr.Right{dsr.Access}, Place: "DE"})
+	if len(facts.Recipients) < 5 {
+		t.Fatalf("the pack names %d recipients", len(facts.Recipients))
+	}
+	want := []string{"Who gets data from us", "Where we looked", "Our record of requests", "Nobody can be found there by name, so GDPR Art. 11 applies.",
+		"We hold data of this kind and send it to nobody", "We keep a record that you asked", "we keep a code made from your address", facts.Law, facts.Controller}
+	for _, r := range facts.Recipients {
+		want = append(want, r.Name)
+	}
+	for _, w := range append(want, facts.Rights...) {
+		if !strings.Contains(page, html.EscapeString(w)) && !strings.Contains(page, w) {
+			t.Errorf("the page does not say %q", w)
+		}
+	}
+	if strings.Contains(page, "too_often") || strings.Contains(page, ">portability<") {
+		t.Error("a refused right stands among the data")
 	}
 }
 

@@ -40,6 +40,7 @@ type Input struct {
 	At         time.Time // when the last system was read: the time of every entry
 	Systems    []System
 	Categories []Category
+	Receivers  []Receiver
 	Limit      int64 // bytes of one ZIP; 0 for 2 GiB
 }
 
@@ -53,6 +54,8 @@ type Company struct {
 	Complain  string // to the company itself
 	Transfers string // how data that leaves the person's country is protected
 	Policy    string // date of the policy the words come from
+	Legal     string // its full name and seat
+	Acts      string // who acts for it where the person lives (GDPR Art. 27)
 }
 
 // Law is what the person's law gives them.
@@ -60,6 +63,14 @@ type Law struct {
 	Name     string
 	Complain string
 	Rights   []string
+}
+
+// Receiver is who gets data from the company, by name (GDPR Art. 15(1)(c)).
+type Receiver struct {
+	Name     string
+	Standing string // in plain words: "works for us"
+	Where    string
+	Data     []string // plain names of the kinds of data
 }
 
 // Category is one kind of data in words for the person (GDPR Art. 15(1)).
