@@ -95,19 +95,26 @@ func TestLoaderNamesFileLineAndKey(t *testing.T) {
 				t.Fatalf("the good pack has no %q", c.old)
 			}
 			files[c.file] = strings.Replace(files[c.file], c.old, c.new, 1)
-			_, err := policy.LoadFS(pack(files["policy"], files["systems"]), "acme")
-			var problems policy.Problems
-			if !errors.As(err, &problems) {
-				t.Fatalf("error %v, want problems", err)
-			}
-			name := "companies/acme/" + c.file + ".toml"
-			lines := strings.Split(files[c.file], "\n")
-			if !slices.ContainsFunc(problems, func(p policy.Problem) bool {
-				return p.File == name && p.Line > 0 && strings.HasPrefix(lines[p.Line-1], c.at) && strings.HasPrefix(p.Key+": "+p.Says, c.want)
-			}) {
-				t.Errorf("problems:\n%v\nwant one of %s at the line %q with:\n%s", err, name, c.at, c.want)
-			}
+			refusedAt(t, pack(files["policy"], files["systems"]), c.file, c.at, c.want)
 		})
+	}
+}
+
+// refusedAt fails unless the loader names a fault of the file at a line that
+// begins with at, with a key and words that begin with want.
+func refusedAt(t *testing.T, files fstest.MapFS, file, at, want string) {
+	t.Helper()
+	_, err := policy.LoadFS(files, "acme")
+	var problems policy.Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("error %v, want problems", err)
+	}
+	name := "companies/acme/" + file + ".toml"
+	lines := strings.Split(string(files[name].Data), "\n")
+	if !slices.ContainsFunc(problems, func(p policy.Problem) bool {
+		return p.File == name && p.Line > 0 && strings.HasPrefix(lines[p.Line-1], at) && strings.HasPrefix(p.Key+": "+p.Says, want)
+	}) {
+		t.Errorf("problems:\n%v\nwant one of %s at the line %q with:\n%s", err, name, at, want)
 	}
 }
 
