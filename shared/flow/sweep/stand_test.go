@@ -201,6 +201,21 @@ func (s *stand) ended(run int, after time.Duration) {
 	}
 }
 
+// tasks are the mails to an address about a task, and warnings those about a
+// due date.
+func (s *stand) tasks(to string) int    { return s.letters(to, "please look at") }
+func (s *stand) warnings(to string) int { return s.letters(to, "an answer is due on") }
+
+func (s *stand) letters(to, subject string) int {
+	n := 0
+	for _, m := range s.mail.To(to) {
+		if strings.Contains(m.Subject, subject) {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *stand) request() ledger.Request {
 	s.t.Helper()
 	r, err := s.store.Request(s.t.Context(), s.id)

@@ -55,6 +55,8 @@ type People interface {
 	Remind(ctx context.Context, id dsr.RequestID, task string, escalate bool) error
 	Expire(ctx context.Context, id dsr.RequestID, task string) error
 	Attention(ctx context.Context, id dsr.RequestID, run int, cause string) error
+	// Warn tells the roles, once for each stage of a due date, that it comes near.
+	Warn(ctx context.Context, id dsr.RequestID, stage string, due time.Time, roles []string) error
 }
 
 // Challenges acts on requests that wait for their proof.
@@ -159,7 +161,7 @@ func (s *Stage) Handle(ctx context.Context, raw json.RawMessage) (Output, error)
 		if deadline, err := s.Company.Due(r.Rights, r.Clock, r.Place()); err == nil && r.Status.Open() && !r.VerifiedAt.IsZero() && r.AnsweredAt.IsZero() && now.After(deadline.MarginAt.Add(-escalation)) {
 			soon++
 		}
-		if err := s.one(ctx, r, now); err != nil {
+		if err := errors.Join(s.one(ctx, r, now), s.warn(ctx, r, now)); err != nil {
 			out.Failed++
 			s.Log.Error("sweeping a request", "request_id", string(r.ID), "error", err.Error())
 		}

@@ -87,7 +87,7 @@ func TestPeopleAreRemindedEscalatedAndLetGo(t *testing.T) {
 	}{{day, 0, 0, 0, 0}, {13 * day, 0, 0, 0, 0}, {14 * day, 1, 0, 0, 0}, {20 * day, 1, 0, 0, 0}, {s.margin() - 23*hour, 1, 1, 0, 0}, {s.margin() - hour, 1, 1, 0, 0}, {s.margin(), 1, 1, 1, 1}, {s.margin() + hour, 1, 1, 1, 1}} {
 		s.at(c.after)
 		v := s.visit("zendesk#gather")
-		if a, b := len(s.mail.To(support)), len(s.mail.To(officer)); a != c.support || b != c.officer || len(v.Outcomes) != c.outcomes || len(s.machine.released) != c.released {
+		if a, b := s.tasks(support), s.tasks(officer); a != c.support || b != c.officer || len(v.Outcomes) != c.outcomes || len(s.machine.released) != c.released {
 			t.Errorf("after %v: %d mails, %d escalations, %d outcomes, released %v", c.after, a, b, len(v.Outcomes), s.machine.released)
 		}
 	}
