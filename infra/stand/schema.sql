@@ -34,7 +34,8 @@ CREATE TABLE payments (
 CREATE INDEX ON payments (account_id);
 
 CREATE TABLE newsletter (
-    email      text PRIMARY KEY,
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email      text NOT NULL UNIQUE,
     consent_at timestamptz NOT NULL,
     restricted_at        timestamptz,
     marketing_opt_out_at timestamptz

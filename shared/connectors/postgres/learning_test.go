@@ -15,7 +15,7 @@ import (
 const learning = `
 CREATE TABLE accounts (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text UNIQUE, name text, phone text,
-    created_at timestamptz NOT NULL DEFAULT '2026-03-02T09:30:00Z');
+    created_at timestamptz NOT NULL DEFAULT '2026-03-02T09:30:00Z', restricted_at timestamptz, marketing_opt_out_at timestamptz);
 CREATE TABLE course_progress (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id bigint NOT NULL REFERENCES accounts (id),
     course text NOT NULL, score integer);

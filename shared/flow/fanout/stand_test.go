@@ -28,7 +28,10 @@ import (
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
-const officer = "officer@company.example"
+const (
+	officer  = "officer@company.example"
+	receiver = "privacy@receiver.example"
+)
 
 var start = time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
 
@@ -67,9 +70,13 @@ func (m *machine) StartRun(_ context.Context, _ dsr.RequestID, run int, proved b
 // vendor is the system "app": rows of accounts by address.
 type vendor struct {
 	connector.Base
-	rows  map[string]string // id → owner's address
-	fails error             // every call
-	calls int
+	rows   map[string]string      // id → owner's address
+	phones map[string]string      // id → phone, once it was corrected
+	marks  map[string]dsr.Purpose // id → what was stopped
+	stops  dsr.Purpose            // the one purpose that it has a mark for
+	deaf   bool                   // answers success and corrects nothing
+	fails  error                  // every call
+	calls  int
 }
 
 func (v *vendor) mine(t connector.Task) (ids []string) {
@@ -114,9 +121,45 @@ func (v *vendor) Erase(_ context.Context, t connector.Task) (connector.Receipt, 
 	return connector.Receipt{Outcomes: []dsr.Outcome{{Category: "account", Kind: dsr.Erased, Count: len(ids)}}}, nil
 }
 
+func (v *vendor) Rectify(_ context.Context, t connector.Task, changes []dsr.Change) (connector.Receipt, error) {
+	v.calls++
+	ids := t.Footprint.IDs("accounts")
+	for _, c := range changes {
+		if c.Field != "phone" {
+			return connector.Receipt{}, connector.Unsupported
+		}
+		for _, id := range ids {
+			if !v.deaf {
+				v.phones[id] = c.New
+			}
+		}
+	}
+	return connector.Receipt{Outcomes: []dsr.Outcome{{Category: "account", Kind: dsr.Rectified, Count: len(ids)}}, Refs: t.Changed([]string{"old"}, []string{"new"})}, v.fails
+}
+
+func (v *vendor) Suppress(_ context.Context, t connector.Task, p dsr.Purpose) (connector.Receipt, error) {
+	v.calls++
+	if p != v.stops {
+		return connector.Receipt{}, connector.Unsupported
+	}
+	ids := t.Footprint.IDs("accounts")
+	for _, id := range ids {
+		v.marks[id] = p
+	}
+	return connector.Receipt{Outcomes: []dsr.Outcome{{Category: "account", Kind: dsr.Suppressed, Count: len(ids)}}}, v.fails
+}
+
 func (v *vendor) ReadBack(_ context.Context, t connector.Task, _ connector.Receipt) (connector.Evidence, error) {
 	v.calls++
-	return connector.Evidence{Remaining: map[string]int{"account": len(v.mine(t))}}, v.fails
+	e := connector.Evidence{Remaining: map[string]int{"account": len(v.mine(t))}, Unchanged: map[string]int{}}
+	for _, c := range t.Changes {
+		for _, id := range t.Footprint.IDs("accounts") {
+			if v.phones[id] != c.New {
+				e.Unchanged["account"]++
+			}
+		}
+	}
+	return e, v.fails
 }
 
 // sink counts the rows of an export.
@@ -184,12 +227,12 @@ func newStand(t *testing.T, change func(*ledger.Request), visits ...dsr.Visit) *
 	}
 	s := &stand{
 		t: t, id: ledger.NewRequestID(), store: memory.New(), keys: vault.NewLocal("fanout"), mail: &mail.Memory{}, machine: &machine{}, uploads: uploads{}, metric: counter{}, now: start, company: company,
-		vendor: &vendor{rows: map[string]string{"r1": dsrtest.Ada.Email, "r2": dsrtest.Ada.Email, "r3": dsrtest.Ben.Email}},
+		vendor: &vendor{rows: map[string]string{"r1": dsrtest.Ada.Email, "r2": dsrtest.Ada.Email, "r3": dsrtest.Ben.Email}, phones: map[string]string{}, marks: map[string]dsr.Purpose{}},
 	}
 	clock := func() time.Time { return s.now }
 	log := slog.New(slog.NewJSONHandler(&s.log, nil))
 	app, _ := company.System("app")
-	d := connector.Descriptor{Code: "postgres", Resend: connector.ResendSafe, Ops: map[dsr.Op]string{dsr.Locate: "api", dsr.Export: "api", dsr.Erase: "api", dsr.ReadBack: "api"}}
+	d := connector.Descriptor{Code: "postgres", Resend: connector.ResendSafe, Ops: map[dsr.Op]string{dsr.Locate: "api", dsr.Export: "api", dsr.Erase: "api", dsr.Rectify: "api", dsr.Suppress: "api", dsr.ReadBack: "api"}}
 	s.task = &fanout.Task{
 		Company: company, System: app, Descriptor: d, Ledger: s.store, Keys: s.keys, Hasher: s.keys, Now: clock, Reserve: time.Second,
 		Open: func(context.Context) (connector.Connector, error) {
@@ -203,7 +246,7 @@ func newStand(t *testing.T, change func(*ledger.Request), visits ...dsr.Visit) *
 		Company: company, Descriptors: descriptors, Officer: officer, Ledger: s.store, Keys: s.keys, Hasher: s.keys, Mail: s.mail, Machine: s.machine, Runs: s.machine,
 		Uploads: s.uploads, Now: clock, Log: log, URL: "https://writ.example",
 	})
-	sealed, err := dossier.Seal(t.Context(), s.keys, s.id, dsr.Subject{Name: dsrtest.Ada.Name, Message: "my words " + dsrtest.Ada.City, Identities: []dsr.Identity{{Kind: dsr.Email, Value: dsrtest.Ada.Email, Origin: dsr.SelfAsserted}}})
+	sealed, err := dossier.Seal(t.Context(), s.keys, s.id, dsr.Subject{Name: dsrtest.Ada.Name, Changes: []dsr.Change{{Field: "phone", New: dsrtest.Ada.Phone}}, Message: "my words " + dsrtest.Ada.City, Identities: []dsr.Identity{{Kind: dsr.Email, Value: dsrtest.Ada.Email, Origin: dsr.SelfAsserted}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +289,9 @@ func settled(v dsr.Visit) dsr.Visit {
 func (s *stand) noLeak() {
 	texts := map[string]string{"the ledger in clear": fmt.Sprintf("%+v", s.store), "the log": s.log.String(), "what the machine hears": fmt.Sprint(s.machine.released, s.machine.started)}
 	for _, m := range s.mail.All() {
+		if m.To == receiver { // who must act on the person's data has to know whose they are
+			continue
+		}
 		texts["a mail to an assignee"] += m.Subject + m.Text + m.HTML
 	}
 	for where, text := range texts {
