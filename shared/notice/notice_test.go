@@ -3,6 +3,7 @@ package notice_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -50,6 +51,36 @@ func TestWordsOfEveryKind(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), out.String()); diff != "" {
 		t.Errorf("the words changed (run with -update after reading them, and raise the kind's version):\n%s", diff)
+	}
+}
+
+// A letter whose template changed has another version: the record of what was sent
+// names it. The file keeps the digest of each kind's words and parts.
+func TestVersionsAreRaised(t *testing.T) {
+	var now strings.Builder
+	for _, kind := range policy.Notices() {
+		fmt.Fprintf(&now, "%s %s %s\n", kind, notice.Version(kind), notice.Digest(kind))
+	}
+	const golden = "testdata/versions.txt"
+	before, err := os.ReadFile(golden)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(before)) {
+		was := strings.Fields(line)
+		if len(was) == 3 && notice.Version(was[0]) == was[1] && notice.Digest(was[0]) != was[2] {
+			t.Errorf("%s has other words or parts and still version %s: raise it in kinds.go, then run with -update", was[0], was[1])
+		}
+	}
+	if t.Failed() {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(now.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(before) != now.String() {
+		t.Error("a version was raised or a kind added: run with -update")
 	}
 }
 
