@@ -28,6 +28,7 @@ func TestTheHandlersAnswerAsDescribed(t *testing.T) {
 	d.disown()
 	d.download(id)
 	d.progress(id, status)
+	d.undo()
 	d.task()
 	d.desk(id)
 	d.malformed()
@@ -151,6 +152,22 @@ func (d *driver) progress(id dsr.RequestID, secret string) {
 	}
 }
 
+// undo takes back what was stopped without a proof.
+func (d *driver) undo() {
+	known := d.requests()
+	d.do(call{method: http.MethodGet, path: "/", query: url.Values{"rights": {"complaint"}, "reference": {string(known[0])}}, want: 200})
+	d.post("/", 200, "email", dsrtest.AdaUpper.Email, "rights", "objection_marketing")
+	for _, id := range d.requests() {
+		if slices.Contains(known, id) {
+			continue
+		}
+		secret := d.token(id, ledger.TokenStatus, "")
+		d.post("/status", 400, "t", secret, "step", "undo", "word", "yes")
+		d.post("/status", 200, "t", secret, "step", "undo", "word", "Not me")
+		d.post("/status", 409, "t", secret, "step", "undo", "word", "not me")
+	}
+}
+
 func (d *driver) task() {
 	id, _ := d.ask(dsrtest.AdaDomain, "access")
 	d.change(id, func(r *ledger.Request) { r.Status, r.VerifiedAt, r.Planned = dsr.Running, d.now, true })
@@ -271,7 +288,7 @@ func (d *driver) desk(id dsr.RequestID) {
 // proof decides, asks and extends at the desk.
 func (d *driver) proof(act func(want int, actor, path, body string, unfit ...bool) string) {
 	const olga = "arn:aws:iam::111122223333:user/olga"
-	d.now = d.now.Add(2 * time.Hour) // one challenge an hour
+	d.now = d.now.Add(2 * time.Hour)                                                 // one challenge an hour
 	id, code := d.fill(dsrtest.Ben, "rights", "rectification", "correct_phone", "4") // an address: facts are compared
 	request := `"request_id":"` + string(id) + `"`
 	decide := `{` + request + `,"sufficient":true,"reason":"facts_match"}`

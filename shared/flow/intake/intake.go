@@ -8,6 +8,7 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -121,10 +122,12 @@ type Option struct{ Value, Text string }
 
 // Handle shows the form (GET) or takes it (POST).
 func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error) {
-	e := read(r.Form)
 	if r.Method != http.MethodPost {
-		return s.form(http.StatusOK, e, r.OptOut, nil), nil
+		// A status page leads here with what to tick and its reference; nothing else is taken.
+		link := url.Values{"rights": r.Query["rights"], "reference": r.Query["reference"]}
+		return s.form(http.StatusOK, read(link), r.OptOut, nil), nil
 	}
+	e := read(r.Form)
 	now := s.Now().UTC()
 	w, problems := s.understand(e, now)
 	if len(problems) > 0 {

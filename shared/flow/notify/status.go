@@ -15,6 +15,7 @@ import (
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
 	"github.com/writ-dsr/writ/shared/platform/web"
+	"github.com/writ-dsr/writ/shared/policy"
 )
 
 // StatusLedger is what the status page reads and writes.
@@ -83,7 +84,7 @@ func (s *Status) Handle(ctx context.Context, r web.Request) (web.Response, error
 	if err != nil {
 		return web.Response{}, fmt.Errorf("reading request %s: %w", token.RequestID, err)
 	}
-	if request.VerifiedAt.IsZero() {
+	if waiting(request) {
 		return s.plain(http.StatusOK, "A request waits", "A request waits to be confirmed."), nil
 	}
 	if r.Method == http.MethodPost {
@@ -92,6 +93,8 @@ func (s *Status) Handle(ctx context.Context, r web.Request) (web.Response, error
 			return s.resend(ctx, secret, request)
 		case "withdraw":
 			return s.withdraw(ctx, r, secret, request)
+		case "undo":
+			return s.undo(ctx, r, secret, request)
 		}
 	}
 	return s.show(ctx, http.StatusOK, secret, request, "", nil)
@@ -128,8 +131,8 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 		Data: map[string]any{
 			"Token": secret, "Reference": string(r.ID), "Received": received(r), "Due": r.DueAt, "Open": r.Status.Open(),
 			"Progress": progress, "Complain": s.complain(r),
-			"CanWithdraw": canWithdraw(r), "CanResend": canResend(r, s.Now()),
-			"CopyDue": bundleDue(r),
+			"CanWithdraw": canWithdraw(r, visits), "CanResend": canResend(r, s.Now()),
+			"CopyDue": bundleDue(r), "Standing": s.standing(r), "CanUndo": canUndo(r),
 		},
 	}), nil
 }
@@ -158,7 +161,7 @@ func canResend(r ledger.Request, now time.Time) bool {
 }
 
 func canWithdraw(r ledger.Request) bool {
-	return r.ErasingAt.IsZero() && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention)
+	return r.ErasingAt.IsZero() && r.Reason != ReasonUndo && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention)
 }
 
 func phaseName(v dsr.Visit) string {
@@ -234,9 +237,13 @@ func (s *Status) withdraw(ctx context.Context, r web.Request, secret string, req
 		return s.show(ctx, http.StatusBadRequest, secret, request, "", []web.Problem{{Field: "word", Text: "Type the word: withdraw"}})
 	}
 	now := s.Now()
+	visits, err := s.Ledger.Visits(ctx, request.ID)
+	if err != nil {
+		return web.Response{}, fmt.Errorf("reading the visits of request %s: %w", request.ID, err)
+	}
 	errLate := errors.New("too late")
 	changed, err := ledger.Change(ctx, s.Ledger, request.ID, func(r *ledger.Request) error {
-		if !canWithdraw(*r) {
+		if !canWithdraw(*r, visits) {
 			return errLate
 		}
 		r.Status, r.ClosedAt = dsr.Withdrawn, now
@@ -253,6 +260,15 @@ func (s *Status) withdraw(ctx context.Context, r web.Request, secret string, req
 	}
 	if err := s.Machine.StopRun(ctx, request.ID, request.Run); err != nil {
 		s.Log.Warn("stopping the machine: it finds the request withdrawn", "request_id", string(request.ID), "error", err.Error())
+	}
+	// That it ended is an answer too. The page says it already, so a mail that
+	// fails is no reason to say that the withdrawal did.
+	d, err := dossier.Open(ctx, s.Ledger, s.Keys, request.ID)
+	if err == nil {
+		_, err = s.once(ctx, d, policy.NoticeWithdrawn)
+	}
+	if err != nil {
+		s.Log.Error("mailing that the request was withdrawn", "request_id", string(request.ID), "error", err.Error())
 	}
 	return s.show(ctx, http.StatusOK, secret, changed, "", nil)
 }
