@@ -109,7 +109,7 @@ func firstReceipt(events []dsr.ClockEvent) (time.Time, error) {
 // inOrder returns the events that follow the receipt by time, and refuses those
 // that no clock can hold.
 func inOrder(events []dsr.ClockEvent, received time.Time) ([]dsr.ClockEvent, error) {
-	known := []dsr.ClockEventKind{dsr.Received, dsr.IdentityAsked, dsr.IdentityGiven, dsr.ClarificationAsked, dsr.ClarificationGiven, dsr.Extended, dsr.RefusedEvent}
+	known := []dsr.ClockEventKind{dsr.Received, dsr.IdentityAsked, dsr.ClarificationAsked, dsr.IdentityGiven, dsr.ClarificationGiven, dsr.Extended, dsr.RefusedEvent}
 	var out []dsr.ClockEvent
 	extended := false
 	for _, e := range events {
@@ -132,7 +132,10 @@ func inOrder(events []dsr.ClockEvent, received time.Time) ([]dsr.ClockEvent, err
 		extended = extended || e.Kind == dsr.Extended
 		out = append(out, e)
 	}
-	slices.SortStableFunc(out, func(a, b dsr.ClockEvent) int { return a.At.Compare(b.At) })
+	// Of what happened in one instant a question comes before its answer.
+	slices.SortStableFunc(out, func(a, b dsr.ClockEvent) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(slices.Index(known, a.Kind), slices.Index(known, b.Kind)))
+	})
 	return out, nil
 }
 

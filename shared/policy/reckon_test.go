@@ -1,9 +1,12 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/policy"
@@ -106,6 +109,10 @@ func TestReckon(t *testing.T) {
 			"- 2026-04-17 2026-04-17 2026-04-17 2026-06-17", "7 days do not count"},
 		{"UK: clarification before the identity counts once", "uk_gdpr", "access", "", 0, []string{"received 2026-03-10", "identity_asked 2026-03-11", "clarification_asked 2026-03-12", "identity_given 2026-03-19", "clarification_given 2026-03-21"},
 			"- 2026-04-21 2026-04-21 2026-04-21 2026-06-21", "2 days do not count"},
+		{"UK: clarification that ended before the identity does not count", "uk_gdpr", "access", "", 0, []string{"received 2026-03-10", "clarification_asked 2026-03-11", "identity_asked 2026-03-12", "clarification_given 2026-03-13", "identity_given 2026-03-19"},
+			"- 2026-04-19 2026-04-19 2026-04-19 2026-06-19", "starts on 2026-03-19"},
+		{"a question and its answer in one instant, listed the other way round", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_given 2026-01-12", "identity_asked 2026-01-12"},
+			"- 2026-02-10 2026-02-10 2026-02-10 2026-04-10", "0 days do not count"},
 		{"UK: a bank holiday moves the end", "uk_gdpr", "access", "GB", 0, []string{"received 2026-03-06"},
 			"- 2026-04-07 2026-04-07 2026-04-07 2026-06-08", "(Easter Monday)"},
 		{"UK: a complaint is confirmed within 30 days", "uk_gdpr", "complaint", "", 0, []string{"received 2026-07-01"},
@@ -286,4 +293,75 @@ func TestMargin(t *testing.T) {
 			t.Errorf("%s, %d days: margin %s, error %v; want the end of %s", c.right, c.margin, d.MarginAt, err, c.want)
 		}
 	}
+}
+
+// A second way to count: day by day. In the EU no day counts on which a question
+// was open; in the UK none before the identity was given, nor one of clarification.
+func TestStoppedDaysAgreeWithCountingDayByDay(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		start := time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC).AddDate(0, 0, rapid.IntRange(0, 700).Draw(rt, "received"))
+		rows := []dsr.ClockEvent{{Kind: dsr.Received, At: start}}
+		type question struct{ asked, given int } // days after the receipt
+		draw := func(name string, asked, given dsr.ClockEventKind) []question {
+			var out []question
+			at := 0
+			for i := range rapid.IntRange(0, 3).Draw(rt, name) {
+				q := question{asked: at + rapid.IntRange(0, 3).Draw(rt, "until asked")}
+				q.given = q.asked + rapid.IntRange(0, 4).Draw(rt, "open")
+				// Each pair lies an hour after the last, so that questions of one kind never overlap.
+				hour := time.Duration(i) * time.Hour
+				rows = append(rows, dsr.ClockEvent{Kind: given, At: start.AddDate(0, 0, q.given).Add(hour + time.Minute)},
+					dsr.ClockEvent{Kind: asked, At: start.AddDate(0, 0, q.asked).Add(hour)})
+				out = append(out, q)
+				at = q.given
+			}
+			return out
+		}
+		identity := draw("identity questions", dsr.IdentityAsked, dsr.IdentityGiven)
+		scope := draw("clarifications", dsr.ClarificationAsked, dsr.ClarificationGiven)
+		open := func(day int, questions []question) bool {
+			return slices.ContainsFunc(questions, func(q question) bool { return q.asked <= day && day < q.given })
+		}
+		const horizon = 60
+		euStopped, ukStopped, ukStart := 0, 0, 0
+		for _, q := range identity {
+			ukStart = q.given
+		}
+		for day := range horizon {
+			if open(day, identity) || open(day, scope) {
+				euStopped++
+			}
+			if day >= ukStart && open(day, scope) {
+				ukStopped++
+			}
+		}
+		for regime, want := range map[string]time.Time{
+			"gdpr":    sameDayNextMonth(start).AddDate(0, 0, euStopped),
+			"uk_gdpr": sameDayNextMonth(start.AddDate(0, 0, ukStart)).AddDate(0, 0, ukStopped),
+			"ccpa":    start.AddDate(0, 0, 45),
+		} {
+			clocks, err := policy.ClocksOf([]string{regime}, "access", start)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			d, err := policy.Reckon(policy.Reckoning{Clocks: clocks, Events: rows})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if got := d.DueAt.Format(time.DateOnly); got != want.Format(time.DateOnly) {
+				rt.Fatalf("%s: due %s, counted day by day %s, events %v", regime, got, want.Format(time.DateOnly), rows)
+			}
+		}
+	})
+}
+
+// sameDayNextMonth goes forward day by day, to the month's last day where the
+// next month has no such day.
+func sameDayNextMonth(from time.Time) time.Time {
+	next := time.Date(from.Year(), from.Month()+1, 1, 9, 0, 0, 0, time.UTC)
+	at := next
+	for at.Day() != from.Day() && at.AddDate(0, 0, 1).Month() == next.Month() {
+		at = at.AddDate(0, 0, 1)
+	}
+	return at
 }

@@ -56,7 +56,7 @@ var (
 	// groundKinds is what a law may let block an erasure. A business purpose is none.
 	groundKinds = []string{
 		"expression", "legal_obligation", "public_task", "public_health", "research", "legal_claims", "transaction", "contract", "security",
-		"debugging", "legal_process", "internal_use", "transfer", "anonymised_use", "public_interest", "warranty",
+		"debugging", "legal_process", "internal_use", "transfer", "anonymised_use", "public_interest",
 	}
 )
 
