@@ -50,10 +50,9 @@ func (c *Company) Ground(category string, place dsr.Place) (Ground, bool) {
 	return first, found
 }
 
-// erases reports whether a law gives the right of erasure at all; one that names
-// no right takes none.
+// erases reports whether a law gives the right of erasure at all.
 func (r Regime) erases() bool {
-	return len(r.Rules) == 0 || slices.ContainsFunc(r.Rules, func(rule Rule) bool {
+	return slices.ContainsFunc(r.Rules, func(rule Rule) bool {
 		return rule.reach(r.Place) > 0 && slices.Contains(rule.Rights, dsr.Erasure)
 	})
 }

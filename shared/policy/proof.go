@@ -25,15 +25,14 @@ const (
 )
 
 // proof is the union, over the rights that run, of the least that suffices under
-// the strictest law that applies; nothing at all for a right that may not be
-// tied to proof.
+// the strictest law that applies.
 func (d *decision) proof(run []dsr.Right) []Proof {
 	need := map[Proof]bool{}
 	for _, r := range run {
-		if r.Proofless() || d.free(r) || d.work.blind {
-			continue
+		if d.work.blind {
+			break // it fell short: what is answered now tells nothing about the person
 		}
-		for _, p := range d.proofOf(r).Needs {
+		for _, p := range d.needs(r) {
 			need[p] = true
 		}
 		if r == dsr.Rectification && d.changesAddress() {
@@ -43,7 +42,7 @@ func (d *decision) proof(run []dsr.Right) []Proof {
 			}
 		}
 	}
-	if d.minor() && !dsr.Wants(run, dsr.ByStop) || d.minor() && len(need) > 0 {
+	if len(need) > 0 && d.minor() {
 		if d.q.By == dsr.School && d.schoolMay() {
 			need[SchoolProof] = true
 		} else {
@@ -56,10 +55,17 @@ func (d *decision) proof(run []dsr.Right) []Proof {
 	return slices.DeleteFunc(Proofs(), func(p Proof) bool { return !need[p] })
 }
 
-// free reports whether the right needs no proof because nothing about the person
-// is told or done: somebody reads their words, or the answer is the same for all.
-func (d *decision) free(r dsr.Right) bool {
-	return r.Means() == dsr.ByStatement && !slices.Contains(lookers, r) || slices.Contains(open, r)
+// needs is what one right asks for. For what only stops something nobody may ask
+// more than an agent's permission (11 CCR 7026(d), (j), 7027).
+func (d *decision) needs(r dsr.Right) []Proof {
+	needs := d.proofOf(r).Needs
+	if !r.Proofless() {
+		return needs
+	}
+	if d.q.By == dsr.Agent && slices.Contains(needs, Permission) {
+		return []Proof{Permission}
+	}
+	return nil
 }
 
 // proofOf is the row that asks for most of the laws that apply; a law without a
@@ -140,7 +146,7 @@ func (d *decision) lesser(run []dsr.Right) []dsr.Right {
 	d.work.blind = true
 	var left []dsr.Right
 	for _, r := range run {
-		if r.Proofless() || d.free(r) {
+		if len(d.needs(r)) == 0 {
 			left = append(left, r)
 			continue
 		}

@@ -171,12 +171,8 @@ func (d *decision) notices(run []dsr.Right) []string {
 		default:
 			due[noticeOf[r.Means()]] = true
 		}
-		for _, law := range d.laws {
-			if rule, ok := law.Rule(r, d.on); ok {
-				for _, n := range rule.Notices {
-					due[n] = true
-				}
-			}
+		for _, rule := range d.rules(r) {
+			due[NoticeLifting] = due[NoticeLifting] || r.Means() == dsr.ByMark && slices.Contains(rule.Notices, NoticeLifting)
 		}
 	}
 	due[NoticeAddressChanged] = !d.work.wait.IsZero()

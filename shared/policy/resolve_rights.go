@@ -38,7 +38,7 @@ func (d *decision) entitled(rights []dsr.Right) []dsr.Right {
 			continue
 		}
 		rules := d.rules(r)
-		if len(rules) == 0 && !d.promised(r) && !d.silent() {
+		if len(rules) == 0 && !d.promised(r) {
 			d.refuse(r, ReasonNotGiven, "The law where you live does not give you this right, and our policy does not promise it.", d.elsewhere(r))
 			continue
 		}
@@ -70,11 +70,6 @@ func (d *decision) rules(r dsr.Right) []Rule {
 	return out
 }
 
-// silent reports whether none of the laws names any right: then it takes none.
-func (d *decision) silent() bool {
-	return !slices.ContainsFunc(d.laws, func(law Regime) bool { return len(law.Rules) > 0 })
-}
-
 // promised reports whether the company's own text gives the right to everyone.
 func (c *Company) promised(r dsr.Right) bool {
 	return slices.ContainsFunc(c.Requests, func(x Request) bool { return x.Right == r })
@@ -92,10 +87,10 @@ func (r Rule) covers(k Category) bool {
 // tooMuch refuses a right that is abused, as a person decided, or used more
 // often than it is free. Each law that gives the right must allow the refusal.
 func (d *decision) tooMuch(r dsr.Right, rules []Rule) bool {
-	if len(rules) == 0 {
+	if len(rules) == 0 || r.Proofless() {
 		return false
 	}
-	if word := d.q.Facts[FactAbusive]; word != "" && all(rules, func(rule Rule) bool { return slices.Contains(rule.Exceptions, word) }) {
+	if word := d.q.Facts[FactAbusive]; word != "" && d.allows(r, word) {
 		d.refuse(r, word, "A person of ours looked at your request and found that it asks for more than the law gives. You need not pay anything, and you can have this looked at again.", rules[0].Cite)
 		return true
 	}
@@ -106,6 +101,18 @@ func (d *decision) tooMuch(r dsr.Right, rules []Rule) bool {
 		return true
 	}
 	return false
+}
+
+// allows reports whether every law that gives the right knows the word as a
+// reason to refuse it, in the rule of the right or in one that comes along.
+func (d *decision) allows(r dsr.Right, word string) bool {
+	for _, law := range d.laws {
+		rule, ok := law.Rule(r, d.on)
+		if ok && !slices.ContainsFunc(append(law.DutiesOf(r, d.on), rule), func(x Rule) bool { return slices.Contains(x.Exceptions, word) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func all[T any](list []T, f func(T) bool) bool {
