@@ -20,6 +20,7 @@ import (
 
 // Browser fetches pages and follows no redirect by itself.
 type Browser struct {
+	OptOut bool // sends the opt-out preference signal with everything
 	client *http.Client
 }
 
@@ -51,6 +52,9 @@ func (b *Browser) Get(ctx context.Context, address string) (*Page, error) {
 }
 
 func (b *Browser) do(req *http.Request) (*Page, error) {
+	if b.OptOut {
+		req.Header.Set("Sec-GPC", "1")
+	}
 	resp, err := b.client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("opening a page: %w", err)

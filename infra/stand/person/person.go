@@ -35,7 +35,7 @@ func New(email string, mailbox Mailbox) *Person {
 
 // Request is what a person fills into the form.
 type Request struct {
-	Rights  []string // access, erasure, other
+	Rights  []string // wire names of rights, or other
 	Name    string
 	Country string // ISO 3166-1 alpha-2, or ""
 	Message string
@@ -44,22 +44,7 @@ type Request struct {
 
 // Ask fills the form at base and returns the code that the answer shows.
 func (p *Person) Ask(ctx context.Context, base string, r Request) (code string, err error) {
-	page, err := p.Browser.Get(ctx, base+"/")
-	if err != nil {
-		return "", err
-	}
-	form, err := page.Form("email")
-	if err != nil {
-		return "", err
-	}
-	fields := map[string][]string{"email": {p.Email}, "rights": r.Rights}
-	for name, value := range map[string]string{"name": r.Name, "country": r.Country, "message": r.Message} {
-		if value != "" {
-			fields[name] = []string{value}
-		}
-	}
-	maps.Copy(fields, r.More)
-	answer, err := form.fill(ctx, fields)
+	answer, err := p.Send(ctx, base, r)
 	if err != nil {
 		return "", err
 	}
@@ -70,8 +55,34 @@ func (p *Person) Ask(ctx context.Context, base string, r Request) (code string, 
 	return code, nil
 }
 
+// Send fills the form at base and returns the answer. It shows no code where
+// nothing is to be confirmed.
+func (p *Person) Send(ctx context.Context, base string, r Request) (*Page, error) {
+	page, err := p.Browser.Get(ctx, base+"/")
+	if err != nil {
+		return nil, err
+	}
+	form, err := page.Form("email")
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string][]string{"email": {p.Email}, "rights": r.Rights}
+	for name, value := range map[string]string{"name": r.Name, "country": r.Country, "message": r.Message} {
+		if value != "" {
+			fields[name] = []string{value}
+		}
+	}
+	maps.Copy(fields, r.More)
+	return form.fill(ctx, fields)
+}
+
 // Confirm opens the link of a mail, types the code and confirms.
 func (p *Person) Confirm(ctx context.Context, link, code string) (*Page, error) {
+	return p.Prove(ctx, link, code, nil)
+}
+
+// Prove is Confirm with what the page asks for beside the code, by the fields' names.
+func (p *Person) Prove(ctx context.Context, link, code string, more map[string][]string) (*Page, error) {
 	page, err := p.Browser.Get(ctx, link)
 	if err != nil {
 		return nil, err
@@ -80,7 +91,9 @@ func (p *Person) Confirm(ctx context.Context, link, code string) (*Page, error) 
 	if err != nil {
 		return nil, err
 	}
-	return form.fill(ctx, map[string][]string{"code": {code}, "confirm": {"yes"}})
+	fields := map[string][]string{"code": {code}, "confirm": {"yes"}}
+	maps.Copy(fields, more)
+	return form.fill(ctx, fields)
 }
 
 // unlock opens a link whose page mails a code first, types the code and returns

@@ -64,6 +64,58 @@ func TestAskSendsWhatABrowserWould(t *testing.T) {
 	}
 }
 
+// A form whose answer shows no code, sent with the opt-out signal and a field
+// that only some people fill.
+func TestSendTakesAnyAnswer(t *testing.T) {
+	signals, got := 0, ""
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Sec-GPC") == "1" {
+			signals++
+		}
+		if r.Method == http.MethodGet {
+			_, _ = fmt.Fprint(w, formPage)
+			return
+		}
+		_ = r.ParseForm()
+		got = r.PostForm.Get("message")
+		_, _ = fmt.Fprint(w, `<h1>Done</h1>`)
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	p := person.New("ada@learner.example", mailbox{})
+	p.Browser.OptOut = true
+	ask := person.Request{Rights: []string{"erasure"}, More: map[string][]string{"message": {"now"}}}
+	page, err := p.Send(t.Context(), server.URL, ask)
+	if err != nil || page.Heading() != "Done" || got != "now" || signals != 2 {
+		t.Errorf("%v, sent %q, %d signals", err, got, signals)
+	}
+	if _, err := p.Ask(t.Context(), server.URL, ask); err == nil {
+		t.Error("Ask takes an answer without a code")
+	}
+	ask.More["plan"] = []string{"school"}
+	if _, err := p.Send(t.Context(), server.URL, ask); err == nil {
+		t.Error("a person cannot fill a field that is not there")
+	}
+}
+
+// What the page asks for beside the code is typed with it.
+func TestProveTypesTheFacts(t *testing.T) {
+	got := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_ = r.ParseForm()
+			got = r.PostForm.Encode()
+		}
+		_, _ = fmt.Fprint(w, `<h1>Confirm</h1><form method="post" action="/confirm"><input name="code"><input name="point_phone"><input type="checkbox" name="confirm" value="yes"></form>`)
+	}))
+	t.Cleanup(server.Close)
+	p := person.New("ada@learner.example", mailbox{})
+	if _, err := p.Prove(t.Context(), server.URL+"/confirm", "AB12", map[string][]string{"point_phone": {"7"}}); err != nil || got != "code=AB12&confirm=yes&point_phone=7" {
+		t.Errorf("sent %q, %v", got, err)
+	}
+}
+
 func TestOnlyAPostChanges(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprint(w, `<h1>Confirm</h1><form action="/confirm"><input name="code"><button name="confirm" value="yes">Confirm</button></form>`)
