@@ -21,16 +21,3 @@ func DerivedID(words ...string) dsr.RequestID {
 func (r Request) Ended(system string) bool {
 	return slices.ContainsFunc(r.Scope, func(p Portion) bool { return p.System == system && p.Ground != "" })
 }
-
-// Only is what the request is narrowed to: categories by system; nil for a
-// request that is about everything.
-func (r Request) Only() map[string][]string {
-	if len(r.Scope) == 0 {
-		return nil
-	}
-	only := map[string][]string{}
-	for _, p := range r.Scope {
-		only[p.System] = append(only[p.System], p.Categories...)
-	}
-	return only
-}

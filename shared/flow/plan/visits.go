@@ -132,7 +132,10 @@ func (s *Stage) owe(visits []dsr.Visit, r ledger.Request, o policy.Owed, wave in
 	if o.Op == dsr.Export || o.Op == dsr.Locate {
 		phase, other = dsr.Gather, dsr.Act
 	}
-	outcome := s.Company.Decide(o.Outcome, r.Place(), s.Now())
+	outcome := o.Outcome
+	if !r.Ended(o.System) { // what stays although its ground has ended is kept on none
+		outcome = s.Company.Decide(outcome, r.Place(), s.Now())
+	}
 	places := []dsr.Visit{{System: o.System, Phase: phase}, {System: o.System, Phase: other}, {System: dsr.Itself, Phase: phase}}
 	if !slices.ContainsFunc(visits, func(v dsr.Visit) bool { return v.Phase == other }) {
 		places = slices.Delete(places, 1, 2) // a copy alone is answered by its mail: nothing acts

@@ -62,6 +62,7 @@ func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) erro
 	if err != nil {
 		return fmt.Errorf("reading the visits: %w", err)
 	}
+	s.stays(r, visits)
 	tasks, holds := 0, 0
 	if left := rests(visits); len(left) > 0 {
 		d, err := dossier.Open(ctx, s.Ledger, s.Keys, r.ID)
@@ -88,6 +89,22 @@ func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) erro
 		return fmt.Errorf("recording what is left for later: %w", err)
 	}
 	return nil
+}
+
+// stays rings the alarm where data stay although the ground or the period that
+// allowed it has ended: no law is behind them any more, and a person must act.
+func (s *Stage) stays(r ledger.Request, visits []dsr.Visit) {
+	if !r.Own() {
+		return
+	}
+	for _, v := range visits {
+		for _, o := range v.Outcomes {
+			if v.Phase == dsr.Act && (o.Kind == dsr.Kept || o.Kind == dsr.Refused) {
+				s.Log.Error("data stay after their time", "request_id", string(r.ID), "system", v.System, "status", string(o.Kind))
+				s.Metric.Count(needsAttention, 1)
+			}
+		}
+	}
 }
 
 // envelope writes the request that goes on with what is left.

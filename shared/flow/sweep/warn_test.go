@@ -74,10 +74,12 @@ func TestOnlyTheLatestStageIsTold(t *testing.T) {
 
 func TestNobodyIsWarnedOfWhatIsAnswered(t *testing.T) {
 	for name, change := range map[string]func(*ledger.Request){
-		"answered":             func(r *ledger.Request) { r.Status, r.AnsweredAt = dsr.Answered, start },
-		"still to be proved":   status(dsr.Verifying),
-		"completed":            func(r *ledger.Request) { r.Status, r.ClosedAt = dsr.Completed, start.Add(20*day) },
-		"answered, then stuck": func(r *ledger.Request) { r.Status, r.AnsweredAt, r.Owner = dsr.NeedsAttention, start, "privacy_officer" },
+		"answered":           func(r *ledger.Request) { r.Status, r.AnsweredAt = dsr.Answered, start },
+		"still to be proved": status(dsr.Verifying),
+		"completed":          func(r *ledger.Request) { r.Status, r.ClosedAt = dsr.Completed, start.Add(20*day) },
+		"answered, then stuck": func(r *ledger.Request) {
+			r.Status, r.AnsweredAt, r.Owner = dsr.NeedsAttention, start, "privacy_officer"
+		},
 	} {
 		s := newStand(t, change)
 		s.at(s.period() - day)
