@@ -59,6 +59,11 @@ type deskOf struct {
 // employ lets everybody work until ctx ends.
 func employ(ctx context.Context, mail *inbox.Inbox, addresses []string) *Staff {
 	s := &Staff{mail: mail, desks: map[string]*deskOf{}}
+	for i, address := range addresses {
+		if a, err := dsr.ParseAddress(address); err == nil {
+			addresses[i] = a.String() // as mails are addressed
+		}
+	}
 	slices.Sort(addresses)
 	for _, address := range slices.Compact(addresses) {
 		d := &deskOf{Person: person.New(address, mail)}
