@@ -126,7 +126,7 @@ func (p Plan) covers(system, category string, phase dsr.Phase, op dsr.Op) bool {
 	}
 	return slices.ContainsFunc(p.Waves, func(w Wave) bool {
 		return w.Phase == phase && slices.ContainsFunc(w.Visits, func(v Visit) bool {
-			return v.System == system && slices.Contains(v.Ops, op) && slices.Contains(v.Categories, category)
+			return v.System == system && slices.Contains(v.Ops, op) && slices.Contains(v.For(op), category)
 		})
 	})
 }

@@ -75,6 +75,14 @@ type Visit struct {
 	Only map[dsr.Op][]string `json:"only,omitempty"`
 }
 
+// For returns the categories that an op of the visit is for.
+func (v Visit) For(op dsr.Op) []string {
+	if only, ok := v.Only[op]; ok {
+		return only
+	}
+	return v.Categories
+}
+
 // Owed is an outcome that follows from the pack alone. An export nobody can
 // make is refused; an erasure nobody can make leaves the data kept, which only a
 // ground turns into retained.
