@@ -113,8 +113,8 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 	slices.SortStableFunc(visits, func(a, b dsr.Visit) int { return strings.Compare(string(b.Phase), string(a.Phase)) }) // gather before act
 	var progress []Progress
 	for _, v := range visits {
-		if v.Settled() && len(v.Outcomes) == 0 {
-			continue // looked up: its result stands with the erasure
+		if v.System == dsr.Itself || v.Settled() && len(v.Outcomes) == 0 {
+			continue // told by the letter; or looked up, and its result stands with what was done
 		}
 		p := Progress{System: s.system(r.Language, v.System), Phase: phaseName(v), State: stateName(v)}
 		for _, o := range v.Outcomes {
@@ -160,13 +160,25 @@ func canResend(r ledger.Request, now time.Time) bool {
 	return b != nil && !b.DeliveredAt.IsZero() && b.DeletedAt.IsZero() && !now.After(b.Due)
 }
 
-func canWithdraw(r ledger.Request) bool {
-	return r.ErasingAt.IsZero() && r.Reason != ReasonUndo && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention)
+// canWithdraw reports whether the person can end the request: nothing was changed
+// yet, and it is at work, or waits so that a change of address can be stopped.
+func canWithdraw(r ledger.Request, visits []dsr.Visit) bool {
+	waits := r.Status == dsr.Answered && !coolingOff(visits).IsZero()
+	return r.ErasingAt.IsZero() && r.Reason != ReasonUndo && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention || waits)
 }
 
 func phaseName(v dsr.Visit) string {
-	if v.Phase == dsr.Act {
+	switch {
+	case v.Recipient != "":
+		return "tell"
+	case slices.Contains(v.Ops, dsr.Erase):
 		return "erase"
+	case slices.Contains(v.Ops, dsr.Rectify):
+		return "correct"
+	case v.Phase == dsr.Act && len(v.Purposes) > 0:
+		return "stop"
+	case v.Phase == dsr.Act:
+		return "erase" // written by an older plan
 	}
 	if slices.Contains(v.Ops, dsr.Export) || v.Manual {
 		return "copy"
