@@ -85,6 +85,10 @@ func without(t *testing.T, c *policy.Company, row policy.FactRow) *policy.Compan
 		f.Says = drop(c.Says, i)
 	case "ask":
 		f.Asks = drop(c.Asks, i)
+		if c.Asks[i].Offer { // it asks nothing by itself: what an answer does must be missed
+			f.Asks = slices.Clone(c.Asks)
+			f.Asks[i].Effects = nil
+		}
 	case "route":
 		f.Routes = drop(c.Routes, i)
 	case "ground":
@@ -172,7 +176,12 @@ func dueProbes(yield func(string, func(*policy.Company) string) bool) {
 // answers and the fields that the pack knows.
 func planProbes(c *policy.Company) func(yield func(string, func(*policy.Company) string) bool) {
 	return func(yield func(string, func(*policy.Company) string) bool) {
-		ages := []map[string]string{nil, {policy.FactAge: "12"}, {policy.FactAge: "15"}, {policy.FactAge: "16"}}
+		told := []map[string]string{nil, {policy.FactAge: "12"}, {policy.FactAge: "15"}, {policy.FactAge: "16"}}
+		for _, a := range c.Asks {
+			for _, choice := range a.Choices {
+				told = append(told, map[string]string{a.Answer: choice})
+			}
+		}
 		plans := []string{""}
 		for _, r := range c.Roles {
 			for _, word := range r.Plans {
@@ -188,7 +197,7 @@ func planProbes(c *policy.Company) func(yield func(string, func(*policy.Company)
 		rights := dsr.Rights()
 		// The common ones first: most rows show there.
 		slices.SortStableFunc(rights, func(a, b dsr.Right) int { return first(a) - first(b) })
-		for _, facts := range ages {
+		for _, facts := range told {
 			for _, plan := range plans {
 				for _, r := range rights {
 					for _, place := range places {

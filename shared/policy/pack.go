@@ -147,6 +147,7 @@ type Ask struct {
 	Answer   string      `toml:"answer"`  // key of Question.Facts that answers it
 	Choices  []string    `toml:"choices"` // closed answers
 	Default  string      `toml:"default"` // the safe answer where nobody answers in time
+	Offer    bool        `toml:"offer"`   // the form offers it and nobody is asked again: no answer is the default
 	Effects  []AskEffect `toml:"effect"`
 	Fact
 }

@@ -91,6 +91,8 @@ func (d *decision) asks(run []dsr.Right) {
 		answer, said := d.q.Facts[a.Answer]
 		if !said {
 			answer = a.Default
+		}
+		if !said && !a.Offer {
 			d.out.Questions = append(d.out.Questions, Query{ID: a.ID, Question: a.Question, Answer: a.Answer, Choices: slices.Clone(a.Choices), Default: a.Default})
 		}
 		for _, e := range a.Effects {
