@@ -3,6 +3,8 @@
 package e2e
 
 import (
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -128,12 +130,45 @@ func TestEveryCompany(t *testing.T) {
 // company's own.
 func (s *Suite) ends(t *testing.T, l *Learner, ask person.Request) ledger.Request {
 	t.Helper()
+	compared := s.compares(t, ask)
+	if compared {
+		ask.More = maps.Clone(ask.More)
+		if ask.More == nil {
+			ask.More = map[string][]string{}
+		}
+		ask.More["point_member_since"], ask.More["point_phone"] = []string{"March 2026"}, []string{l.Who.Phone}
+	}
 	a := l.Ask(t, ask)
 	if !strings.Contains(a.Mail.Text, s.Pack.Name) || !strings.Contains(a.Mail.Text, s.Pack.Contacts.Mail) {
 		t.Errorf("the challenge names neither %s nor its contact: %s", s.Pack.Name, a.Mail.Text)
 	}
 	l.ConfirmIt(t, a)
+	if compared {
+		s.AwaitRequest(t, a.ID, "the officer to be asked", func(r ledger.Request) bool { return r.Status == dsr.NeedsAttention && r.Reason == "proof_decision" })
+		status, answer := s.Desk(t, "proof/decide", map[string]any{"request_id": a.ID, "sufficient": true, "reason": "facts_match"})
+		if status != http.StatusOK {
+			t.Fatalf("deciding on the proof: %d %s", status, answer)
+		}
+	}
 	return s.AwaitStatus(t, a.ID, dsr.Completed)
+}
+
+// compares reports whether the pack's law wants facts compared beside the mailbox.
+func (s *Suite) compares(t *testing.T, ask person.Request) bool {
+	t.Helper()
+	var rights []dsr.Right
+	for _, r := range ask.Rights {
+		rights = append(rights, dsr.Right(r))
+	}
+	q := policy.Question{Rights: rights, Place: dsr.Place(ask.Country), Events: []dsr.ClockEvent{{Kind: dsr.Received, At: time.Now()}}}
+	if plan := ask.More["plan"]; len(plan) > 0 {
+		q.Plan = plan[0]
+	}
+	resolved, err := s.Pack.Resolve(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Contains(resolved.Proof, policy.MatchPoints2)
 }
 
 // wantAsForecast holds what happened against what the pack said would.
