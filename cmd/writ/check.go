@@ -202,6 +202,7 @@ func tableLine(s policy.System, table string) int {
 
 func writeVerdicts(w io.Writer, verdicts []verdict) error {
 	var out strings.Builder
+	law := common(verdicts)
 	for _, v := range verdicts {
 		for _, p := range v.Problems {
 			fmt.Fprintln(&out, p.Error())
@@ -214,9 +215,34 @@ func writeVerdicts(w io.Writer, verdicts []verdict) error {
 			fmt.Fprintf(&out, "  to be decided: %s: %s\n    until then: %s\n", d.ID, d.Question, d.Default)
 		}
 		for _, r := range v.Recheck {
-			fmt.Fprintf(&out, "  to be read again in the official text: %s\n", r)
+			if !slices.Contains(law, r) {
+				fmt.Fprintf(&out, "  to be read again in the official text: %s\n", r)
+			}
 		}
+	}
+	if len(law) > 0 {
+		fmt.Fprintf(&out, "the laws, for every company: %d rows to be read again in the official text\n", len(law))
+	}
+	for _, r := range law {
+		fmt.Fprintf(&out, "  to be read again in the official text: %s\n", r)
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// common is what several companies must all read again: the rules of law, which
+// are told once.
+func common(verdicts []verdict) []string {
+	var checked []verdict
+	for _, v := range verdicts {
+		if len(v.Problems) == 0 {
+			checked = append(checked, v)
+		}
+	}
+	if len(checked) < 2 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(checked[0].Recheck), func(r string) bool {
+		return slices.ContainsFunc(checked[1:], func(v verdict) bool { return !slices.Contains(v.Recheck, r) })
+	})
 }

@@ -62,6 +62,14 @@ func TestCheckFindsNoFaultInTheBuiltInCompanies(t *testing.T) {
 			t.Errorf("the output does not say %q:\n%s", want, out)
 		}
 	}
+	// The law is told once, not for each company, and never left out for one alone.
+	rule := "  to be read again in the official text: CA-COR: "
+	if n := strings.Count(out, rule); n != 1 || strings.Index(out, rule) < strings.Index(out, "the laws, for every company: ") {
+		t.Errorf("a rule of law is told %d times, want once and at the end:\n%s", n, out)
+	}
+	if out, _, _ := writ(t, "check", "--company", "pythonmaster"); strings.Count(out, rule) != 1 || !strings.Contains(out, "us_tax_records") {
+		t.Errorf("for one company the rules to read again are:\n%s", out)
+	}
 }
 
 // Faults of every layer: the loader's, a connector's descriptor's and a
