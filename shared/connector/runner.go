@@ -81,6 +81,7 @@ const (
 	CauseUnknownEffect = "unknown_effect" // a call may have had its effect, and must not be sent twice
 	CauseStillThere    = "still_there"    // the read-back finds what was reported erased
 	CauseNotChanged    = "not_changed"    // a field still reads otherwise, or no record has it
+	CauseInWords       = "in_words"       // what to correct stands in the person's own words alone
 	CauseNotMarked     = "not_marked"     // the system holds data that nothing there marks as not to be used
 	CauseCandidate     = "candidate"      // a record may be the person's: an address that differs in case alone
 	CauseNotLocated    = "not_located"    // the gather visit could not look, so nothing may be called not held
@@ -189,6 +190,9 @@ func (r *Runner) Visit(ctx context.Context, e Errand) (Answer, error) {
 func (w *visit) do(ctx context.Context, op dsr.Op) (Answer, error) {
 	if !w.Descriptor.Can(op) && op != dsr.Suppress { // without a mark the other ops go on
 		return w.stop(ctx, op, Answer{Status: Person, Cause: CauseUnsupported}, nil)
+	}
+	if op == dsr.Rectify && len(w.Changes) == 0 {
+		return w.stop(ctx, op, Answer{Status: Person, Cause: CauseInWords}, nil)
 	}
 	if op == dsr.Erase || op == dsr.Rectify {
 		answer, ready, err := w.allow(ctx, op)

@@ -83,6 +83,57 @@ func TestVisits(t *testing.T) {
 	}
 }
 
+// TestCorrectionVisit: a correction is seen in what Stripe holds, a field that
+// Stripe has not is a person's, and so is a use that ends.
+func TestCorrectionVisit(t *testing.T) {
+	fake := stripefake.New()
+	fake.Seed(dsrtest.Ada)
+	fake.Seed(dsrtest.Ben)
+	d, err := stripe.Descriptor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{}
+	c := bind(t, fake, nil)
+	job := task(t, c, "k")
+	r := connector.Runner{Connector: c, Descriptor: d, Journal: j, Now: time.Now}
+	visit := func(v dsr.Visit, changes ...dsr.Change) connector.Answer {
+		t.Helper()
+		v.RequestID, v.System, v.Phase = "waaaaaaaaaaaaaaaaaaaaaaaaa", "payments", dsr.Act
+		v.Categories = []string{"payment_profile", "charge"}
+		answer, err := r.Visit(t.Context(), connector.Errand{
+			Visit: v, Identities: job.Identities, Located: true, Found: job.Footprint, Box: box{}, Changes: changes,
+			Whole: []string{"payment_profile", "payment_method", "subscription", "invoice", "charge", "checkout_session"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	correct := dsr.Visit{Ops: []dsr.Op{dsr.Rectify, dsr.ReadBack}}
+	answer := visit(correct, dsr.Change{Field: "email", New: "ada.new@learner.example"}, dsr.Change{Field: "address.city", New: "Newtown"})
+	if answer.Status != connector.Done || len(j.last.Outcomes) != 1 || j.last.Outcomes[0] != (dsr.Outcome{Category: "payment_profile", Kind: dsr.Rectified, Count: 1}) {
+		t.Errorf("%+v with %+v", answer, j.last.Outcomes)
+	}
+	if email := fake.Objects(stripefake.Customer)[0]["email"]; email != "ada.new@learner.example" {
+		t.Errorf("Stripe holds %v", email)
+	}
+	if fake.Objects(stripefake.Customer)[1]["email"] != dsrtest.Ben.Email {
+		t.Error("somebody else's customer was corrected")
+	}
+	n := len(writes(fake))
+	if answer := visit(correct, dsr.Change{Field: "name", New: "Ada"}, dsr.Change{Field: "birth_date", New: "2000-01-01"}); answer.Status != connector.Person || answer.Cause != connector.CauseUnsupported || len(writes(fake)) != n {
+		t.Errorf("a field that Stripe has not ends as %+v, %d writes more", answer, len(writes(fake))-n)
+	}
+	stop := dsr.Visit{Ops: []dsr.Op{dsr.Suppress}, Purposes: []dsr.Purpose{dsr.Storage}}
+	if answer := visit(stop); answer.Status != connector.Person || answer.Cause != connector.CauseNotMarked || len(writes(fake)) != n {
+		t.Errorf("a restriction ends as %+v", answer)
+	}
+	if d.Manual[d.Instruction(dsr.Suppress)] == "" {
+		t.Error("nobody tells the person how to restrict")
+	}
+}
+
 // TestReadBackFindsWhatCameLater: a customer made after the look is still hers.
 func TestReadBackFindsWhatCameLater(t *testing.T) {
 	fake := stripefake.New()

@@ -164,7 +164,7 @@ func readings(c *policy.Company, v dsr.Visit) []string {
 
 // fieldNames are the plain words of the fields that people correct most.
 var fieldNames = map[string]string{
-	"name": "name", "email": "mail address", "phone": "phone number", "address.line1": "street", "address.line2": "street, second line", "address.city": "town",
+	"name": "name", "email": "mail address", "phone": "phone number", "address": "postal address", "birth_date": "date of birth", "address.line1": "street", "address.line2": "street, second line", "address.city": "town",
 	"address.state": "state", "address.postal_code": "postcode", "address.country": "country",
 }
 

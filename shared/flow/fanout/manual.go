@@ -310,6 +310,8 @@ func why(cause string) string {
 		return "Writ could not look in this system, so it must not say that nothing is held."
 	case connector.CauseNotChanged:
 		return "Something still reads as before, or no record there has the field."
+	case connector.CauseInWords:
+		return "What to correct was said in the person's own words, so a person reads them."
 	case connector.CauseNotMarked:
 		return "The system holds data of the person that Writ cannot mark, so a person stops their use."
 	case tellCause:

@@ -92,7 +92,7 @@ func TestWhoIsAsked(t *testing.T) {
 func TestEachCauseIsSaidInASentence(t *testing.T) {
 	seen := map[string]bool{}
 	for _, cause := range []string{connector.CauseManual, fanout.CauseMissingSecret, connector.CauseUnauthorized, connector.CauseUnsupported, connector.CauseInvalid,
-		connector.CauseUnknownEffect, connector.CauseStillThere, connector.CauseNotChanged, connector.CauseNotMarked, connector.CauseCandidate, connector.CauseNotLocated, connector.CauseFault} {
+		connector.CauseUnknownEffect, connector.CauseStillThere, connector.CauseNotChanged, connector.CauseNotMarked, connector.CauseInWords, connector.CauseCandidate, connector.CauseNotLocated, connector.CauseFault} {
 		s := newStand(t, nil, gather("app"))
 		if _, err := s.manual.Handle(t.Context(), fanout.ManualInput{V: 1, RequestID: s.id, Run: 1, System: "app", Phase: dsr.Gather, Cause: cause, TaskToken: "x"}); err != nil {
 			t.Fatal(err)

@@ -32,7 +32,7 @@ func (a *Answer) show(ctx context.Context, status int, o open, code string, prob
 		return web.Response{}, err
 	}
 	s, _ := a.Company.System(o.system())
-	data["Instruction"] = s.Instruction
+	data["Instruction"] = a.instruction(s, o.visit)
 	var categories []string
 	for _, id := range o.visit.Categories {
 		if c, ok := a.Company.Category(id); ok {
@@ -69,6 +69,9 @@ func (a *Answer) work(ctx context.Context, o open, d dossier.Dossier, data map[s
 				changes = append(changes, Field{Name: fieldName(c.Field), Value: c.New})
 			}
 			data["Changes"] = changes
+			if len(changes) == 0 { // what to correct was only said
+				data["Words"] = d.Subject.Message
+			}
 		case stopJob:
 			data["Uses"] = usesOf(o.visit)
 		case tellJob:
@@ -93,6 +96,21 @@ func (a *Answer) work(ctx context.Context, o open, d dossier.Dossier, data map[s
 		}
 	}
 	return nil
+}
+
+// instruction is the pack's for a system that only people reach, else the
+// connector's for what its vendor does not offer.
+func (a *Answer) instruction(s policy.System, v dsr.Visit) string {
+	if s.Instruction != "" {
+		return s.Instruction
+	}
+	d := a.Descriptors[s.Connector]
+	for _, op := range v.Ops {
+		if key := d.Instruction(op); key != "" {
+			return d.Manual[key]
+		}
+	}
+	return ""
 }
 
 // secrets names the parameters that are missing, never their values.
