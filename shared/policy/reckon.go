@@ -254,10 +254,20 @@ func (c *run) end() {
 	if since := c.standsSince(); !since.IsZero() {
 		c.note("The clock stands since %s: a question is not answered yet. The dates are those of an answer at once and move with it.", date(since, c.r.Zone))
 	}
-	says := sentence(c.Says, "It ends on %s.", date(c.due(), c.r.Zone))
+	due, ends := date(c.due(), c.r.Zone), "ends"
+	if c.extended {
+		ends = "ends, extended,"
+	}
+	says := sentence(c.Says, "It %s on %s.", ends, due)
 	if plain := c.plainEnd(c.extended); plain != dayOf(c.due(), c.r.Zone) {
 		why, _ := c.r.Calendar.Works(plain)
-		says = sentence(c.Says, "It would end on %s (%s), so it ends on the next working day, %s.", plain.Format(time.DateOnly), why, date(c.due(), c.r.Zone))
+		says = sentence(c.Says, "It %s on %s (%s), so it runs to the next working day, %s.", ends, plain.Format(time.DateOnly), why, due)
+	}
+	switch {
+	case c.extended:
+		c.note("A refusal stays due by %s.", date(c.refusal(), c.r.Zone))
+	case c.extends():
+		c.note("It can be extended to %s, if the reason (%s) is told by %s.", date(c.latest(), c.r.Zone), strings.Join(c.ExtendReasons, " or "), date(c.first(), c.r.Zone))
 	}
 	c.notes = slices.Insert(c.notes, 0, Note{c.ID, says})
 	if at := c.acknowledge(); !at.IsZero() {

@@ -68,7 +68,7 @@ func TestReckon(t *testing.T) {
 		says string // found in the explanation
 	}{
 		{"one month, shifted", "gdpr", "access", "PL", 0, []string{"received 2026-01-31"},
-			"- 2026-03-02 2026-03-02 2026-03-02 2026-04-30", "It would end on 2026-02-28 (Saturday)"},
+			"- 2026-03-02 2026-03-02 2026-03-02 2026-04-30", "It ends on 2026-02-28 (Saturday), so it runs to the next working day, 2026-03-02."},
 		{"no calendar moves nothing", "gdpr", "access", "", 0, []string{"received 2026-01-31"},
 			"- 2026-02-28 2026-02-28 2026-02-28 2026-04-30", "It ends on 2026-02-28."},
 		{"a holiday moves the end", "gdpr", "erasure", "PL", 0, []string{"received 2025-11-24"},
@@ -76,7 +76,7 @@ func TestReckon(t *testing.T) {
 		{"a promise is earlier, moves nothing and is moved by nothing", "gdpr", "access", "PL", 14, []string{"received 2026-07-04", "identity_asked 2026-07-05", "identity_given 2026-07-15"},
 			"- 2026-07-18 2026-07-18 2026-08-14 2026-07-18", "a promise never pauses"},
 		{"EU: extended to three months from the receipt, the refusal stays", "gdpr", "access", "PL", 0, []string{"received 2026-01-31", "extended 2026-02-20 officer complexity"},
-			"- 2026-04-30 2026-03-02 2026-03-02 2026-04-30", "Extended on 2026-02-20 by a named person (complexity)"},
+			"- 2026-04-30 2026-03-02 2026-03-02 2026-04-30", "It ends, extended, on 2026-04-30."},
 		{"EU: a promise does not extend", "gdpr", "access", "PL", 30, []string{"received 2026-01-31", "extended 2026-02-20 officer complexity"},
 			"- 2026-03-02 2026-03-02 2026-03-02 2026-03-02", "by a named person"},
 		{"EU: days of an open identity question do not count", "gdpr", "access", "", 0, []string{"received 2026-01-10", "identity_asked 2026-01-12", "identity_given 2026-01-19"},
@@ -132,7 +132,7 @@ func TestReckon(t *testing.T) {
 		{"EU: marketing stops at once; a refusal still has its month", "gdpr", "objection_marketing", "PL", 0, []string{"received 2026-11-20"},
 			"- 2026-11-23 2026-12-20 - 2026-11-23", "at once"},
 		{"two laws: the earlier date of each kind", "gdpr ccpa", "access", "PL", 0, []string{"received 2026-11-20"},
-			"2026-12-04 2026-12-21 2026-12-21 2026-12-21 2027-02-18", "It would end on 2026-12-20 (Sunday)"},
+			"2026-12-04 2026-12-21 2026-12-21 2026-12-21 2027-02-18", "It ends on 2026-12-20 (Sunday)"},
 		{"a law that does not give the right dates nothing", "gdpr ccpa", "shine_the_light", "", 0, []string{"received 2026-11-20"},
 			"- 2026-12-20 2026-12-20 - 2026-12-20", "30 days"},
 		{"a right that no law gives has the general clock of the first", "ccpa gdpr", "inquiry", "", 0, []string{"received 2026-11-20"},

@@ -230,6 +230,14 @@ func TestAuthorities(t *testing.T) {
 			t.Errorf("%s: authority %+v, want %s", place, a, want)
 		}
 	}
+	for _, place := range law(t, "PL").Residents {
+		if a, ok := law(t, "PL").Authority(place); !ok || a.Country != place {
+			t.Errorf("%s has no authority", place)
+		}
+		if _, ok := law(t, "PL").Age(place, day(t, today)); !ok {
+			t.Errorf("%s has no age", place)
+		}
+	}
 	if _, ok := law(t, "US-TX").Authority("US-TX"); ok {
 		t.Error("Texas has an authority of its own; the regime's sentence names the attorney general")
 	}
