@@ -200,7 +200,7 @@ func TestDutiesComeAlong(t *testing.T) {
 
 func TestAgesOfConsent(t *testing.T) {
 	ages := map[int]string{
-		13: "BE EE FI LV MT PT SE IS NO GB", 14: "AT BG CY IT LT ES", 15: "CZ FR GR SI DK", 16: "DE HR HU IE LI LU NL PL RO SK US-CA", 12: "BR",
+		13: "BE EE FI LV MT PT SE IS NO GB US-CA", 14: "AT BG CY IT LT ES", 15: "CZ FR GR SI DK", 16: "DE HR HU IE LI LU NL PL RO SK", 12: "BR",
 	}
 	for years, places := range ages {
 		for _, p := range strings.Fields(places) {
