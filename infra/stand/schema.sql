@@ -8,6 +8,7 @@ CREATE TABLE accounts (
     phone           text,
     stripe_customer text UNIQUE,
     created_at      timestamptz NOT NULL,
+    closed_at            timestamptz, -- when the account was closed; empty while it is open
     restricted_at        timestamptz, -- set: stored, and used for nothing else
     marketing_opt_out_at timestamptz  -- set: no advertising
 );
@@ -37,6 +38,7 @@ CREATE TABLE newsletter (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     email      text NOT NULL UNIQUE,
     consent_at timestamptz NOT NULL,
+    active_at            timestamptz NOT NULL DEFAULT now(), -- when a mail was last opened or clicked; at first the day of the subscription
     restricted_at        timestamptz,
     marketing_opt_out_at timestamptz
 );

@@ -344,6 +344,82 @@ func TestLiftedHoldReopensWhatItStopped(t *testing.T) {
 	}
 }
 
+// closedAccount is the app with an account whose period is over.
+type closedAccount struct {
+	connector.Base
+	erased []string // categories that were asked to go
+}
+
+func (a *closedAccount) Locate(_ context.Context, t connector.Task) (connector.Footprint, error) {
+	who := dsr.Identity{Kind: dsr.Email, Value: dsrtest.Ada.Email, Origin: dsr.SystemOfRecord}
+	switch {
+	case t.Expired != nil && t.Expired.Category == "account" && a.erased == nil:
+		return connector.Footprint{People: []connector.Overdue{{Identities: []dsr.Identity{who}, Since: t.Expired.Before.AddDate(0, 0, -1)}}}, nil
+	case t.Expired != nil || a.erased != nil || !slices.Contains(t.Emails(), dsrtest.Ada.Email):
+		return connector.Footprint{}, nil
+	}
+	return connector.Footprint{Records: []connector.Record{{Kind: "accounts", ID: "1"}}, Counts: map[string]int{"account": 1, "payments": 4}}, nil
+}
+
+func (a *closedAccount) Erase(_ context.Context, t connector.Task) (connector.Receipt, error) {
+	a.erased = t.Categories
+	return connector.Receipt{Outcomes: []dsr.Outcome{{Category: "account", Kind: dsr.Anonymised, Count: 1}}}, nil
+}
+
+func (a *closedAccount) ReadBack(context.Context, connector.Task, connector.Receipt) (connector.Evidence, error) {
+	return connector.Evidence{}, nil
+}
+
+// The whole way of a period that is over: listed, started, disposed of in that
+// category alone, nobody mailed, the key gone; and a hold stops it like any other.
+func TestExpiredAccountIsDisposedOf(t *testing.T) {
+	for _, heldBack := range []bool{false, true} {
+		s := newStand(t, func(r *ledger.Request) { r.Status, r.ClosedAt, r.KeyDestroyedAt = dsr.Completed, start, start })
+		app := &closedAccount{}
+		system, _ := s.stage.Company.System("app")
+		lister := &fanout.Expired{
+			Company: s.stage.Company, System: system, Descriptor: s.stage.Descriptors["postgres"], Ledger: s.store, Keys: s.keys, Hasher: s.keys,
+			Open: func(context.Context) (connector.Connector, error) { return app, nil }, Now: func() time.Time { return start }, Reserve: time.Second,
+		}
+		if out, err := lister.Handle(t.Context(), fanout.ExpiredInput{V: 1, System: "app", Day: "2026-11-02"}); err != nil || out.Planned != 1 {
+			t.Fatalf("listed %+v, %v", out, err)
+		}
+		hash, err := s.keys.Hash(t.Context(), "identity", dsrtest.Ada.Email)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if heldBack {
+			if err := s.store.PlaceHold(t.Context(), ledger.Hold{Key: ledger.HoldOnSubject(hash), Reason: "a claim", By: "counsel", At: start}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		own := s.waiting()[0]
+		s.machine.alive = map[int]bool{}
+		s.at(hour)
+		s.carryOut(own.ID, app, start.Add(hour+time.Minute))
+		s.at(2 * hour)
+		r, err := s.store.Request(t.Context(), own.ID)
+		if err != nil || r.Status != dsr.Completed || r.KeyDestroyedAt.IsZero() {
+			t.Errorf("held %v: %s, key destroyed at %v, %v", heldBack, r.Status, r.KeyDestroyedAt, err)
+		}
+		want := []string{"account"}
+		if heldBack {
+			want = nil
+		}
+		if !slices.Equal(app.erased, want) {
+			t.Errorf("held %v: the app was asked to erase %v, want %v", heldBack, app.erased, want)
+		}
+		if left := s.waiting(); heldBack != (len(left) == 1) {
+			t.Errorf("held %v: %d requests wait", heldBack, len(left))
+		} else if heldBack && (left[0].Channel != ledger.ChannelRetention || len(left[0].Holds) == 0) {
+			t.Errorf("what the hold stopped waits as %+v", left[0])
+		}
+		if n := len(s.mail.All()); n != 0 {
+			t.Errorf("held %v: %d mails", heldBack, n)
+		}
+	}
+}
+
 // account is the app with one payment of Ada's that may go.
 type account struct {
 	connector.Base
