@@ -330,12 +330,10 @@ func (c *check) period() {
 	if !from.IsZero() && !to.IsZero() && to.Before(from) {
 		c.add("to", "The last day is before the first; turn the two around.")
 	}
-	earliest := ""
-	for _, law := range c.s.Company.Laws(c.w.place)[:1] {
-		for _, right := range c.w.rights {
-			if rule, ok := law.Rule(right, c.today); ok {
-				earliest = max(earliest, rule.LookBack)
-			}
+	earliest, law := "", c.s.Company.Regime(c.w.place)
+	for _, right := range c.w.rights {
+		for _, duty := range law.DutiesOf(right, c.today) {
+			earliest = max(earliest, duty.LookBack)
 		}
 	}
 	if first, err := time.Parse(time.DateOnly, earliest); err == nil && !from.IsZero() && from.Before(first) {

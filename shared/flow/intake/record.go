@@ -24,7 +24,7 @@ var optOuts = []dsr.Right{dsr.OptOutOfSale, dsr.OptOutTargetedAds, dsr.OptOutPro
 
 // signalled reports whether the browser's opt-out signal is a request of its
 // own: somebody who asks for themselves asks to stop such a use, or lives where
-// the law gives the right (11 CCR 7025).
+// the law gives the right (11 CCR 7025; GDPR Art. 21(5)).
 func (s *Stage) signalled(w wish, now time.Time) bool {
 	if w.by != "" {
 		return false
