@@ -105,6 +105,11 @@ func TestEveryRowOfLawIsThere(t *testing.T) {
 			t.Errorf("%s has no cite", id)
 		}
 	}
+	for _, state := range strings.Fields("VA CO CT UT TX OR MT NE DE NH NJ TN MN MD IN KY RI FL IA") {
+		if !slices.ContainsFunc(rows, func(r policy.LawRow) bool { return r.ID == "US-ACT-"+state }) {
+			t.Errorf("the act of %s is not there", state)
+		}
+	}
 	if len(rows) < 250 {
 		t.Errorf("%d rows of law, want all", len(rows))
 	}
