@@ -134,7 +134,13 @@ func (d *decision) refuse(r dsr.Right, reason, says, cite string) {
 	if cite == "" {
 		cite = law.Name
 	}
-	d.out.Refusals = append(d.out.Refusals, Refusal{Right: r, Reason: reason, Says: says, Cite: cite, Authority: authority, Remedy: remedy, Appeal: law.Appeal})
+	appeal := ""
+	for _, law := range d.laws { // the US states give one to people whom another law protects first
+		if appeal == "" {
+			appeal = law.Appeal
+		}
+	}
+	d.out.Refusals = append(d.out.Refusals, Refusal{Right: r, Reason: reason, Says: says, Cite: cite, Authority: authority, Remedy: remedy, Appeal: appeal})
 	d.work.owed = append(d.work.owed, Owed{System: dsr.Itself, Op: opOf(r), Outcome: dsr.Outcome{Category: string(r), Kind: dsr.Refused, Reason: reason}})
 }
 

@@ -176,9 +176,17 @@ func TestRefusalGivesItsReasons(t *testing.T) {
 	if r := s.request(); r.Status != dsr.Denied || r.ClosedAt.IsZero() || s.count(dsr.EventClosed) != 1 {
 		t.Errorf("the request is %s, closed at %v", r.Status, r.ClosedAt)
 	}
-	s = newStand(t, func(r *ledger.Request) { refused(r); asks("US-VA", dsr.Erasure)(r) }, own(dsr.Outcome{Category: string(dsr.Erasure), Kind: dsr.Refused, Reason: policy.ReasonExcessive}))
-	if s.tell("answer"); !strings.Contains(s.mail.All()[0].Text, "appeal") {
-		t.Errorf("a Virginian is not told of the appeal:\n%s", s.mail.All()[0].Text)
+	// A Virginian can appeal, though a company of the EEA owes them the GDPR first.
+	for _, name := range []string{"pythonmaster", "wearelearning"} {
+		company, err := policy.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s = newStand(t, asks("US-VA", dsr.ShineTheLight), own(dsr.Outcome{Category: string(dsr.ShineTheLight), Kind: dsr.Refused, Reason: policy.ReasonNotGiven}))
+		s.subject.Company = company
+		if s.tell("answer"); !strings.Contains(s.mail.All()[0].Text, "You may appeal") {
+			t.Errorf("%s does not tell a Virginian of the appeal:\n%s", name, s.mail.All()[0].Text)
+		}
 	}
 }
 
