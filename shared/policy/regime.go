@@ -23,14 +23,11 @@ const (
 // answer is the fallback alone, with Assumed set.
 func (c *Company) Laws(place dsr.Place) []Regime {
 	place = place.Clean()
-	var laws []Regime
-	if id, ok := c.home(place); ok {
-		laws = append(laws, c.regimes[id])
-	}
-	for _, id := range slices.Sorted(maps.Keys(c.regimes)) {
-		owed := slices.Contains(c.regimes[id].Established, c.Controller.EstablishedIn)
-		if owed && (len(laws) == 0 || laws[0].ID != id) {
-			laws = append(laws, c.regimes[id])
+	home, _ := c.home(place)
+	laws := make([]Regime, 0, 2)
+	for _, id := range embeddedLaw().byRank {
+		if r := c.regimes[id]; id == home || slices.Contains(r.Established, c.Controller.EstablishedIn) {
+			laws = append(laws, r)
 		}
 	}
 	if len(laws) == 0 {
@@ -38,10 +35,9 @@ func (c *Company) Laws(place dsr.Place) []Regime {
 		fallback.Assumed = true
 		laws = append(laws, fallback)
 	}
-	slices.SortStableFunc(laws, func(a, b Regime) int { return cmp.Compare(a.Rank, b.Rank) })
 	for i := range laws {
 		laws[i].Place = place
-		if !laws[i].gives(dsr.Appeal) {
+		if laws[i].Appeal != "" && !laws[i].gives(dsr.Appeal) {
 			laws[i].Appeal = "" // a state without an appeal among those that have one
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -21,6 +22,7 @@ type lawBook struct {
 	regimes   map[string]Regime
 	countries map[dsr.Place]string // place → id of the regime
 	fallback  string
+	byRank    []string // ids, the most protective first
 	problems  Problems
 }
 
@@ -85,6 +87,9 @@ func readLaw(fsys fs.FS) lawBook {
 		book.enter(r, d)
 		r.check(d)
 	}
+	book.byRank = slices.SortedFunc(maps.Keys(book.regimes), func(a, b string) int {
+		return cmp.Compare(book.regimes[a].Rank, book.regimes[b].Rank)
+	})
 	if book.fallback == "" {
 		book.problems = append(book.problems, Problem{File: "regimes", Line: 1, Key: "fallback", Says: "no regime is the fallback for an unknown country; expected fallback = true in one"})
 	}
