@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -73,7 +71,11 @@ func deadlineCommand() command {
 }
 
 func deadlineOfFile(c console, name string) error {
-	r, err := readClock(name)
+	var f clockFile
+	if err := readStrict(name, &f); err != nil {
+		return fmt.Errorf("reading the clock: %w", err)
+	}
+	r, err := f.reckoning()
 	if err != nil {
 		return fmt.Errorf("reading the clock: %w", err)
 	}
@@ -82,29 +84,6 @@ func deadlineOfFile(c console, name string) error {
 		return err
 	}
 	return c.deadline(d, r.Zone)
-}
-
-// readClock decodes strictly: a key that is not known would be a fact ignored.
-func readClock(name string) (policy.Reckoning, error) {
-	in := io.Reader(os.Stdin)
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return policy.Reckoning{}, err
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	var f clockFile
-	decoder := json.NewDecoder(io.LimitReader(in, 1<<20))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&f); err != nil {
-		return policy.Reckoning{}, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return policy.Reckoning{}, errors.New("something follows the clock")
-	}
-	return f.reckoning()
 }
 
 // reckoning refuses what no rule would read, and what a rule would read wrongly.

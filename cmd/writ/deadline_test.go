@@ -63,7 +63,7 @@ func TestDeadlineOfAFile(t *testing.T) {
 func TestDeadlineRefusesAFileItCannotRead(t *testing.T) {
 	for name, c := range map[string]struct{ old, new, want string }{
 		"an unknown key":       {`"events":[]`, `"events":[],"paused":true`, `unknown field "paused"`},
-		"something behind it":  {`"events":[]}`, `"events":[]} {}`, "something follows the clock"},
+		"something behind it":  {`"events":[]}`, `"events":[]} {}`, "something follows the JSON object"},
 		"no JSON":              {`{"regimes"`, `{regimes`, "invalid character"},
 		"an unknown law":       {`"gdpr"`, `"moon"`, `there is no law "moon": expected one of ccpa`},
 		"no law":               {`["gdpr"]`, `[]`, "regimes: none is named"},

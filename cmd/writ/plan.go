@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -77,8 +76,8 @@ func forecastFor(c console, company, file string) error {
 	if err != nil {
 		return err
 	}
-	a, err := readAsked(file)
-	if err != nil {
+	var a asked
+	if err := readStrict(file, &a); err != nil {
 		return fmt.Errorf("reading the request: %w", err)
 	}
 	q, err := a.check(pack)
@@ -104,33 +103,6 @@ func forecastFor(c console, company, file string) error {
 		plan: r.Plan, settled: r.Settled, deadline: r.Deadline,
 	}
 	return c.print(f, func(w io.Writer) error { return f.write(w, pack) })
-}
-
-// readAsked decodes strictly: a key that is not known would be a wish ignored.
-func readAsked(file string) (asked, error) {
-	in := io.Reader(os.Stdin)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return asked{}, err
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, 1<<20))
-	if err != nil {
-		return asked{}, err
-	}
-	var a asked
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&a); err != nil {
-		return asked{}, err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return asked{}, errors.New("something follows the request")
-	}
-	return a, nil
 }
 
 // check refuses what no rule would read, and what a rule would read wrongly. It
