@@ -11,6 +11,6 @@ import (
 
 func main() {
 	d := deploy.Must("desk")
-	stage := &desk.Stage{Company: d.Pack, Ledger: d.Ledger, Hasher: d.Vault, Keys: d.Vault, Mail: d.Mail, Machine: d.Machine(), Now: deploy.Now, Log: d.Log}
+	stage := &desk.Stage{Company: d.Pack, Ledger: d.Ledger, Hasher: d.Vault, Keys: d.Vault, Mail: d.Mail, Machine: d.Machine(), URL: d.URL, Now: deploy.Now, Log: d.Log}
 	lambda.Start(web.Adapt(stage.Handle, d.Log))
 }

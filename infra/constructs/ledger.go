@@ -51,6 +51,7 @@ var calls = map[string]map[Table][]string{
 
 	"Suppress":   {Suppression: {"UpdateItem"}},
 	"Suppressed": {Suppression: {"GetItem"}},
+	"Allow":      {Suppression: {"UpdateItem"}},
 }
 
 // LedgerCalls lists the methods of the ledger that permissions are known for.

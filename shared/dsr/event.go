@@ -24,7 +24,8 @@ const (
 	EventClockMoved    EventKind = "clock_moved" // a question asked or answered, or an extension
 	EventComplained    EventKind = "complained"
 	EventRestrictAsked EventKind = "restrict_asked"
-	EventUndoAsked     EventKind = "undo_asked" // "this was not me", of what was stopped without proof
+	EventUndoAsked     EventKind = "undo_asked"    // "this was not me", of what was stopped without proof
+	EventAllowed       EventKind = "allowed_again" // a purpose that was stopped
 	EventVerified      EventKind = "verified"
 	EventUnverified    EventKind = "unverified"
 	EventDisowned      EventKind = "disowned"

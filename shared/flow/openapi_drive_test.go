@@ -87,6 +87,7 @@ type driver struct {
 	mail    *mail.Memory
 	uploads *uploads
 	now     time.Time
+	undone  dsr.RequestID     // whose stop is to be taken back
 	at      map[string]lambda // by the first word of the path
 	seen    map[string]bool   // "POST /confirm 410"
 }
@@ -114,7 +115,7 @@ func newDriver(t *testing.T) *driver {
 		Company: company, Descriptors: map[string]connector.Descriptor{}, Officer: "officer@company.example", Ledger: d.store, Keys: keys, Hasher: d.hash, Mail: d.mail,
 		Machine: machine{}, Runs: machine{}, Uploads: d.uploads, Now: clock, Log: log, URL: base,
 	})
-	team := &desk.Stage{Company: company, Ledger: d.store, Hasher: d.hash, Keys: keys, Mail: d.mail, Machine: machine{}, Now: clock, Log: log}
+	team := &desk.Stage{Company: company, Ledger: d.store, Hasher: d.hash, Keys: keys, Mail: d.mail, Machine: machine{}, URL: base, Now: clock, Log: log}
 	d.at = map[string]lambda{
 		"": web.Adapt(form.Handle, log, intake.Many...), "confirm": web.Adapt(answer.Handle, log), "not-me": web.Adapt(answer.Handle, log),
 		"status": web.Adapt(status.Handle, log), "download": web.Adapt(download.Handle, log), "task": web.Adapt(task.Handle, log), "desk": web.Adapt(team.Handle, log),

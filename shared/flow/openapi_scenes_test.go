@@ -165,6 +165,7 @@ func (d *driver) undo() {
 		d.post("/status", 400, "t", secret, "step", "undo", "word", "yes")
 		d.post("/status", 200, "t", secret, "step", "undo", "word", "Not me")
 		d.post("/status", 409, "t", secret, "step", "undo", "word", "not me")
+		d.undone = id
 	}
 }
 
@@ -317,6 +318,11 @@ func (d *driver) proof(act func(want int, actor, path, body string, unfit ...boo
 		act(404, olga, path, `{"request_id":"w`+strings.Repeat("a", 25)+`"`+rest+`}`)
 		act(400, olga, path, `{"request_id":""`+rest+`}`, true)
 	}
+
+	act(409, olga, "stops/lift", `{`+request+`,"purpose":"sale"}`) // nothing was stopped
+	act(400, olga, "stops/lift", `{"request_id":"","purpose":"sale"}`, true)
+	act(404, olga, "stops/lift", `{"request_id":"w`+strings.Repeat("a", 25)+`"}`)
+	act(200, olga, "stops/lift", `{"request_id":"`+string(d.undone)+`"}`)
 
 	promised := d.company.Promises
 	d.company.Promises = nil // a company that promised nothing may extend

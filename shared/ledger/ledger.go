@@ -117,6 +117,10 @@ const (
 	ReasonDoubt       = "identity_doubt" // a reasoned question about who asks is open
 )
 
+// ReasonUndo is why a person must allow again what a request without proof has
+// stopped: the owner of the mailbox says that it was not them.
+const ReasonUndo = "undo_asked"
+
 // AwaitsProof reports whether a person must decide who asks. Until then nothing
 // runs: no answer to a task and no sweep takes such a request up.
 func (r Request) AwaitsProof() bool {
@@ -348,6 +352,8 @@ type Store interface {
 	// keyed hash; it survives erasure. Idempotent.
 	Suppress(ctx context.Context, hash string, p dsr.Purpose, at time.Time) error
 	Suppressed(ctx context.Context, hash string) (map[dsr.Purpose]time.Time, error)
+	// Allow forgets that the purpose was stopped: the person allows it again. Idempotent.
+	Allow(ctx context.Context, hash string, p dsr.Purpose) error
 }
 
 // requests is what Change needs.

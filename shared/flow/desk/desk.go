@@ -39,6 +39,7 @@ type Ledger interface {
 	SaveRequest(ctx context.Context, r ledger.Request) error
 	Subject(ctx context.Context, id dsr.RequestID) (ledger.SealedSubject, error)
 	ReplaceSubject(ctx context.Context, s ledger.SealedSubject) error
+	Allow(ctx context.Context, hash string, p dsr.Purpose) error
 }
 
 // Mailer sends one message; the same seed makes the same message again.
@@ -65,6 +66,7 @@ type Stage struct {
 	Keys    dossier.Keys
 	Mail    Mailer
 	Machine Machine
+	URL     string // where the form is
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -78,15 +80,16 @@ type act struct {
 	Address   string        `json:"address"`
 	Reason    string        `json:"reason"`
 
-	Sufficient *bool  `json:"sufficient"` // proof/decide
-	Kind       string `json:"kind"`       // questions: identity or clarification
-	Question   string `json:"question"`   // questions/ask: mailed to the person and kept nowhere
-	Least      string `json:"least"`      // questions/ask, identity: the least that would settle the doubt
-	Matter     string `json:"matter"`
+	Sufficient *bool       `json:"sufficient"` // proof/decide
+	Kind       string      `json:"kind"`       // questions: identity or clarification
+	Question   string      `json:"question"`   // questions/ask: mailed to the person and kept nowhere
+	Purpose    dsr.Purpose `json:"purpose"`    // stops/lift
+	Least      string      `json:"least"`      // questions/ask, identity: the least that would settle the doubt
+	Matter     string      `json:"matter"`
 }
 
 // Handle serves the acts: holds/place, holds/lift, holds/show, holds/list,
-// proof/show, proof/decide, questions/ask, questions/given, extend,
+// proof/show, proof/decide, questions/ask, questions/given, extend, stops/lift,
 // requests/list, requests/show, requests/events.
 func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error) {
 	if r.Actor == "" {
@@ -99,7 +102,7 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 	dec := json.NewDecoder(bytes.NewReader(r.Body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&a); err != nil {
-		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason, matter, sufficient, kind, question, least"))
+		return answer(http.StatusBadRequest, problem("the body must be JSON with the fields request_id, chain, category, address, reason, matter, sufficient, kind, question, least, purpose"))
 	}
 	_, route, _ := strings.Cut(path.Clean("/"+r.Path), "/desk/")
 	switch route {
@@ -119,6 +122,8 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 		return s.ask(ctx, r.Actor, a)
 	case "questions/given":
 		return s.given(ctx, r.Actor, a)
+	case "stops/lift":
+		return s.allow(ctx, r.Actor, a)
 	case "extend":
 		return s.extend(ctx, r.Actor, a)
 	case "requests/list":

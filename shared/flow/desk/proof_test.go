@@ -64,7 +64,7 @@ func newProofStand(t *testing.T, company string, change func(*ledger.Request)) *
 	}
 	s := &proofStand{t: t, store: memory.New(), keys: vault.NewLocal("desk"), mail: &mail.Memory{}, machine: &machine{}, now: now}
 	s.stage = &desk.Stage{
-		Company: pack, Ledger: s.store, Hasher: s.keys, Keys: s.keys, Mail: s.mail, Machine: s.machine,
+		Company: pack, Ledger: s.store, Hasher: s.keys, Keys: s.keys, Mail: s.mail, Machine: s.machine, URL: "https://writ.example",
 		Now: func() time.Time { return s.now }, Log: slog.New(slog.NewJSONHandler(&s.log, nil)),
 	}
 	person := dsr.Subject{

@@ -201,10 +201,7 @@ func (s *Stage) move(ctx context.Context, id dsr.RequestID, e dsr.ClockEvent, se
 		}
 		r.Clock, r.DueAt = append(slices.Clone(r.Clock), e), after.DueAt
 		if sent != nil {
-			if r.Notices == nil {
-				r.Notices = map[string]ledger.Notice{}
-			}
-			r.Notices[sent.name] = ledger.Notice{SentAt: sent.at, MessageID: sent.id}
+			sent.record(r)
 		}
 		return nil
 	})
@@ -229,6 +226,14 @@ func (s *Stage) effect(before, after policy.Deadline) string {
 type mailed struct {
 	name, id, version string
 	at                time.Time
+}
+
+// record keeps the notice with the request: a bounce names its message.
+func (m *mailed) record(r *ledger.Request) {
+	if r.Notices == nil {
+		r.Notices = map[string]ledger.Notice{}
+	}
+	r.Notices[m.name] = ledger.Notice{SentAt: m.at, MessageID: m.id}
 }
 
 // tell writes a notice and mails it to where the person can be reached.

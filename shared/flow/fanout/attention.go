@@ -40,6 +40,15 @@ type Attention struct {
 	URL     string
 }
 
+// decisions says what the owner must decide, where no step has failed. The desk
+// takes the decision, not the task's page.
+var decisions = map[string]string{
+	ledger.ReasonProof:       "Somebody gave facts or words to show who they are. Read them at the desk with proof/show and decide with proof/decide.",
+	ledger.ReasonAddressLost: "The person no longer has the mail address that we know. Ask them at the new one, with questions/ask, and decide at the desk with proof/decide.",
+	ledger.ReasonDoubt:       "You asked the person to show who they are. When they have answered, decide at the desk with proof/decide.",
+	ledger.ReasonUndo:        "The owner of the mailbox says that they did not ask for this stop. Allow again in the systems what was stopped, then end it at the desk with stops/lift.",
+}
+
 // Raise makes the privacy officer the request's owner and mails them. A request
 // of another run, or one that is closed, is left alone; one that was closed for
 // want of a proof still owes its last mail, so it gets an owner and stays closed.
@@ -72,7 +81,11 @@ func (m Attention) Raise(ctx context.Context, id dsr.RequestID, run int, cause s
 		return err
 	}
 	letter := taskLetter(m.Company, r.ID, systemName(m.Company, Self), connector.CauseFault, r.DueAt, link, false)
-	letter.Parts = append(letter.Parts, mail.Part{Text: "The step that failed: " + cause + ". When its cause is mended, answer the task and Writ goes on from where it stopped."})
+	text, decision := decisions[cause]
+	if !decision {
+		text = "The step that failed: " + cause + ". When its cause is mended, answer the task and Writ goes on from where it stopped."
+	}
+	letter.Parts = append(letter.Parts, mail.Part{Text: text})
 	message, err := letter.Message(m.Officer)
 	if err != nil {
 		return fmt.Errorf("writing the attention mail of request %s: %w", r.ID, err)

@@ -82,9 +82,6 @@ func canUndo(r ledger.Request) bool {
 	return r.Proofless() && (r.Status == dsr.Running || r.Status == dsr.Answered || r.Status == dsr.Completed)
 }
 
-// ReasonUndo is why a person must undo what a request without proof has stopped.
-const ReasonUndo = "undo_asked"
-
 // undo gives a request that nobody had to prove to a person, who allows again
 // what it stopped: only stops need no proof, so all of it can be undone.
 func (s *Status) undo(ctx context.Context, r web.Request, secret string, request ledger.Request) (web.Response, error) {
@@ -96,7 +93,7 @@ func (s *Status) undo(ctx context.Context, r web.Request, secret string, request
 		if !canUndo(*r) {
 			return errLate
 		}
-		r.Status, r.Owner, r.Reason, r.ClosedAt = dsr.NeedsAttention, ledger.OfficerRole, ReasonUndo, time.Time{}
+		r.Status, r.Owner, r.Reason, r.ClosedAt = dsr.NeedsAttention, ledger.OfficerRole, ledger.ReasonUndo, time.Time{}
 		r.Run++ // what runs writes nothing more
 		return nil
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
+	"github.com/writ-dsr/writ/shared/notice"
 	"github.com/writ-dsr/writ/shared/platform/web"
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -112,13 +113,14 @@ func (s *Status) show(ctx context.Context, status int, secret string, r ledger.R
 	}
 	slices.SortStableFunc(visits, func(a, b dsr.Visit) int { return strings.Compare(string(b.Phase), string(a.Phase)) }) // gather before act
 	var progress []Progress
+	tell := s.teller(r)
 	for _, v := range visits {
 		if v.System == dsr.Itself || v.Settled() && len(v.Outcomes) == 0 {
 			continue // told by the letter; or looked up, and its result stands with what was done
 		}
-		p := Progress{System: s.system(r.Language, v.System), Phase: phaseName(v), State: stateName(v)}
+		p := Progress{System: tell.System(v.System), Phase: phaseName(v), State: stateName(v)}
 		for _, o := range v.Outcomes {
-			p.Outcomes = append(p.Outcomes, Line{s.category(r.Language, o.Category), s.Result(r.Language, r.Place(), v.System, o)})
+			p.Outcomes = append(p.Outcomes, Line{tell.Category(o.Category), notice.Result(r.Language, tell.Row(v.System, o), s.Company.Zone)})
 		}
 		progress = append(progress, p)
 	}
@@ -164,7 +166,7 @@ func canResend(r ledger.Request, now time.Time) bool {
 // yet, and it is at work, or waits so that a change of address can be stopped.
 func canWithdraw(r ledger.Request, visits []dsr.Visit) bool {
 	waits := r.Status == dsr.Answered && !coolingOff(visits).IsZero()
-	return r.ErasingAt.IsZero() && r.Reason != ReasonUndo && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention || waits)
+	return r.ErasingAt.IsZero() && r.Reason != ledger.ReasonUndo && (r.Status == dsr.Running || r.Status == dsr.NeedsAttention || waits)
 }
 
 func phaseName(v dsr.Visit) string {

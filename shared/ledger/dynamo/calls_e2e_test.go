@@ -212,6 +212,10 @@ var methods = map[string]struct {
 		},
 		calls: "UpdateItem",
 	},
+	"Allow": {
+		do:    func(ctx context.Context, f *fixture) error { return f.store.Allow(ctx, f.token.Hash, dsr.AllUse) },
+		calls: "UpdateItem",
+	},
 	"ReplaceSubject": {
 		do: func(ctx context.Context, f *fixture) error {
 			return f.store.ReplaceSubject(ctx, ledger.SealedSubject{RequestID: f.request.ID, WrappedKey: []byte{1}, Ciphertext: []byte{2}})

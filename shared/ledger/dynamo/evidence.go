@@ -132,6 +132,16 @@ func (s *Store) Suppress(ctx context.Context, hash string, p dsr.Purpose, at tim
 	return about(err, "remembering that %s is suppressed", p)
 }
 
+// Allow implements ledger.Store.
+func (s *Store) Allow(ctx context.Context, hash string, p dsr.Purpose) error {
+	_, err := s.update(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.tables.Suppression, Key: item{"hash": text(hash)},
+		UpdateExpression:         aws.String("REMOVE #p"),
+		ExpressionAttributeNames: map[string]string{"#p": purposeAttr + string(p)},
+	})
+	return about(err, "forgetting that %s was stopped", p)
+}
+
 // Suppressed implements ledger.Store.
 func (s *Store) Suppressed(ctx context.Context, hash string) (map[dsr.Purpose]time.Time, error) {
 	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{

@@ -294,6 +294,17 @@ var identityRules = map[string]func(*testing.T, ledger.Store){
 		must(t, err)
 		same(t, "the suppression", got, map[dsr.Purpose]time.Time{dsr.AllUse: start, dsr.Sale: start.Add(time.Minute)})
 	},
+	"what is allowed again is no longer suppressed, and the rest is": func(t *testing.T, s ledger.Store) {
+		hash := newKey()
+		must(t, s.Allow(t.Context(), hash, dsr.Sale))
+		must(t, s.Suppress(t.Context(), hash, dsr.Sale, start))
+		must(t, s.Suppress(t.Context(), hash, dsr.Marketing, start))
+		must(t, s.Allow(t.Context(), hash, dsr.Sale))
+		must(t, s.Allow(t.Context(), hash, dsr.Sale))
+		got, err := s.Suppressed(t.Context(), hash)
+		must(t, err)
+		same(t, "the suppression", got, map[dsr.Purpose]time.Time{dsr.Marketing: start})
+	},
 	"a suppression survives the subject": func(t *testing.T, s ledger.Store) {
 		r, hash := create(t, s), newKey()
 		must(t, s.Suppress(t.Context(), hash, dsr.Marketing, start))

@@ -143,6 +143,14 @@ func (s *Store) Suppress(_ context.Context, hash string, p dsr.Purpose, at time.
 	return nil
 }
 
+// Allow implements ledger.Store.
+func (s *Store) Allow(_ context.Context, hash string, p dsr.Purpose) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.suppressions[hash], p)
+	return nil
+}
+
 // Suppressed implements ledger.Store.
 func (s *Store) Suppressed(_ context.Context, hash string) (map[dsr.Purpose]time.Time, error) {
 	s.mu.Lock()
