@@ -107,7 +107,11 @@ func (c *Company) channels(rights []dsr.Right) []string {
 	var out []string
 	for _, ch := range c.Channels {
 		if len(rights) == 0 || matches(ch.Rights, rights...) {
-			out = append(out, ch.Says)
+			says := ch.Says
+			if ch.Subject != "" {
+				says += fmt.Sprintf(" Write %q as the subject; a mail without it counts too.", ch.Subject)
+			}
+			out = append(out, says)
 		}
 	}
 	return out

@@ -73,6 +73,12 @@ func TestFactsAreThoseOfTheRequest(t *testing.T) {
 	}
 }
 
+// A subject that a policy asks for helps; a mail without it is no less a request.
+func TestAChannelTellsItsSubject(t *testing.T) {
+	says(t, "channels of a Californian", facts(t, "learnai", policy.NoticeAcknowledge, "US-CA", dsr.Access).Channels,
+		`Write "My California Privacy Rights" as the subject; a mail without it counts too.`)
+}
+
 func TestRepresentativeIsThatOfTheRegion(t *testing.T) {
 	for place, want := range map[dsr.Place]bool{"PL": true, "NO": true, "": true, "GB": false, "CH": false, "BR": false, "US-CA": false, "JP": false} {
 		f := facts(t, "learnai", policy.NoticeAccess, place, dsr.Access)

@@ -127,7 +127,8 @@ func (p prober) differs(row policy.FactRow, without *policy.Company) bool {
 			want = ask(p.whole)
 			p.seen[name] = want
 		}
-		if ask(without) != want {
+		// A question that one of them does not understand shows nothing.
+		if got := ask(without); got != want && got != "" && want != "" {
 			return true
 		}
 	}
@@ -275,13 +276,14 @@ func either[T any](own, all []T) []T {
 	return all
 }
 
+// written is an answer as text; "" for none.
 func written(v any, err error) string {
 	if err != nil {
-		return "error: " + err.Error()
+		return ""
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		return "error: " + err.Error()
+		panic(err) // nothing of ours cannot be written
 	}
 	return string(data)
 }
