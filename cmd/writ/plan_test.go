@@ -93,9 +93,9 @@ func TestPlanRefusesWithoutRepeatingTheRequest(t *testing.T) {
 		"state: no regime":              {`"country":"US"`, `"country":"US","state":"ZZ"`},
 		"needs its country":             {`"country":"US"`, `"country":"","state":"CA"`},
 		"none is asked":                 {`"access","erasure"`, ``},
-		"follows the request":           {`"}`, `"} {}`},
+		"something follows":           {`"}`, `"} {}`},
 	} {
-		if want == "follows the request" {
+		if want == "something follows" {
 			change = [2]string{`:00Z"}`, `:00Z"} {}`}
 		}
 		text := strings.Replace(erasureInTheUS, change[0], change[1], 1)
