@@ -91,8 +91,11 @@ func planned(outcomes ...dsr.OutcomeKind) func(*writer) []string {
 		var all []string
 		for _, r := range rowsOf(w.values, outcomes...) {
 			line := r.System + ": " + r.Data
-			if r.Outcome.Kind == dsr.Retained || r.Outcome.Kind == dsr.Kept {
+			switch r.Outcome.Kind {
+			case dsr.Retained:
 				line += ": " + w.result(r, w.values.Zone)
+			case dsr.Kept: // nobody counted yet
+				line += ": " + r.Why
 			}
 			all = append(all, line)
 		}

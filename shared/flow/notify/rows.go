@@ -23,100 +23,21 @@ func (s *Subject) day(t time.Time) string {
 	return t.In(zone).Format("2 January 2006")
 }
 
-// Result says one outcome in plain words to a person who lives in place.
-func (s *Subject) Result(lang string, place dsr.Place, system string, o dsr.Outcome) string {
-	return notice.Result(lang, s.row(lang, place, system, o), s.Company.Zone)
-}
-
-// row is one outcome as a letter tells it: with the names, the reason and the
-// law that the pack gives for it.
-func (s *Subject) row(lang string, place dsr.Place, system string, o dsr.Outcome) notice.Row {
-	r := notice.Row{System: s.system(lang, system), Data: s.category(lang, o.Category), Outcome: o}
-	switch o.Kind {
-	case dsr.Retained:
-		r.Hold = o.Ground == connector.GroundHold
-		if g, ok := s.ground(o.Ground); ok {
-			r.Why, r.Cite = g.Plain, g.Cite
-		}
-	case dsr.Deferred:
-		if g, ok := s.ground(o.Ground); ok {
-			r.Why = g.Plain
-		}
-	case dsr.Kept:
-		if open, ok := s.Company.Undecided(o.Category, place); ok && open.Plain != "" {
-			r.Why, r.Undecided = open.Plain, true
-			break
-		}
-		if sys, ok := s.Company.System(system); ok {
-			r.Why = s.Keeps(sys.Connector, o.Rule)
-		}
-		if r.Why == "" {
-			r.Why = notice.Word(lang, "cannot_erase")
-		}
-	case dsr.Referred:
-		r.Outcome.To = s.role(o.To)
-	}
-	return r
-}
-
-func (s *Subject) ground(id string) (policy.Ground, bool) {
-	i := slices.IndexFunc(s.Company.Grounds, func(g policy.Ground) bool { return g.ID == id })
-	if i < 0 {
-		return policy.Ground{}, false
-	}
-	return s.Company.Grounds[i], true
-}
-
-// role says in plain words whom a part was referred to: a pack's role or route
-// names a customer so, or a person of the company.
-func (s *Subject) role(to string) string {
-	for _, r := range s.Company.Roles {
-		if r.ID == to && r.Customer != "" {
-			return r.Customer
-		}
-	}
-	for _, c := range s.Company.Customers {
-		if c.ID == to {
-			return c.Name
-		}
-	}
-	return to
-}
-
-func (s *Subject) system(lang, id string) string {
-	if id == dsr.Officer {
-		return notice.Word(lang, "your_message")
-	}
-	if sys, ok := s.Company.System(id); ok {
-		return sys.Name
-	}
-	for _, r := range s.Company.Receivers {
-		if dsr.RecipientSystem(r.ID) == id {
-			return r.Name
-		}
-	}
-	return id
-}
-
-func (s *Subject) category(lang, id string) string {
-	if id == dsr.Words {
-		return notice.Word(lang, "what_you_wrote")
-	}
-	if c, ok := s.Company.Category(id); ok {
-		return c.Name
-	}
-	return id
+// teller gives outcomes their names and reasons.
+func (s *Subject) teller(r ledger.Request) notice.Teller {
+	return notice.Teller{Company: s.Company, Lang: r.Language, Place: r.Place(), Keeps: s.Keeps}
 }
 
 // rows are the outcomes of the visits. Writ's own records have sentences of
 // their own, and so do data that never leave: of them the kinds are named.
 func (s *Subject) rows(r ledger.Request, visits []dsr.Visit) (rows []notice.Row, withheld []string) {
+	tell := s.teller(r)
 	for _, v := range visits {
 		if v.System == dsr.Itself {
 			continue
 		}
 		for _, o := range v.Outcomes {
-			row := s.row(r.Language, r.Place(), v.System, o)
+			row := tell.Row(v.System, o)
 			if o.Kind == dsr.Refused && o.Reason == policy.ReasonForbidden {
 				if !slices.Contains(withheld, row.Data) {
 					withheld = append(withheld, row.Data)
@@ -149,7 +70,7 @@ func (s *Subject) values(d dossier.Dossier, visits []dsr.Visit) notice.Values {
 			}
 			continue
 		}
-		name := s.system(r.Language, visit.System)
+		name := s.teller(r).System(visit.System)
 		if visit.Phase == dsr.Act && visit.Recipient == "" && !slices.Contains(v.Systems, name) {
 			v.Systems = append(v.Systems, name)
 		}
@@ -176,6 +97,7 @@ func (s *Subject) values(d dossier.Dossier, visits []dsr.Visit) notice.Values {
 // copy: kinds and counts, no content.
 func (s *Subject) held(d dossier.Dossier, visits []dsr.Visit) ([]string, error) {
 	var all []string
+	tell := s.teller(d.Request)
 	for _, v := range visits {
 		if v.Phase != dsr.Gather || v.Manual || len(v.Sealed) == 0 {
 			continue
@@ -186,8 +108,7 @@ func (s *Subject) held(d dossier.Dossier, visits []dsr.Visit) ([]string, error) 
 		}
 		for _, id := range v.Categories {
 			if n := found.Counts[id]; n > 0 {
-				lang := d.Request.Language
-				all = append(all, s.system(lang, v.System)+": "+s.category(lang, id)+": "+notice.Records(lang, n))
+				all = append(all, tell.System(v.System)+": "+tell.Category(id)+": "+notice.Records(tell.Lang, n))
 			}
 		}
 	}

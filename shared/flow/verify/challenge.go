@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
@@ -122,6 +123,9 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 		}
 		kinds = append(kinds, k)
 	}
+	if dsr.Wants(r.Rights, dsr.ByRemoval) {
+		kinds = append(kinds, policy.NoticeEraseConfirm)
+	}
 	letter, err := c.letter(d, kinds, links)
 	if err != nil {
 		return err
@@ -206,6 +210,11 @@ func (c *Challenge) letter(d dossier.Dossier, kinds []string, l links) (mail.Let
 			v.Received = e.At
 		}
 	}
+	if slices.Contains(kinds, policy.NoticeEraseConfirm) {
+		if v.Rows = c.forecast(d, v.Received); len(v.Rows) == 0 { // all of it is somebody else's, or refused
+			kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == policy.NoticeEraseConfirm })
+		}
+	}
 	var all []mail.Letter
 	for _, kind := range kinds {
 		letter, err := notice.Write(kind, lang, c.Company.Facts(kind, d.Question()), v)
@@ -215,6 +224,25 @@ func (c *Challenge) letter(d dossier.Dossier, kinds []string, l links) (mail.Let
 		all = append(all, letter)
 	}
 	return notice.Join(all...), nil
+}
+
+// forecast is what an erasure should do, so that the person reads it before they
+// confirm. It rests on the pack alone: nothing was looked up yet.
+func (c *Challenge) forecast(d dossier.Dossier, received time.Time) []notice.Row {
+	found, err := c.Company.Resolve(d.Question())
+	if err != nil {
+		return nil
+	}
+	tell := notice.Teller{Company: c.Company, Lang: d.Request.Language, Place: d.Request.Place()}
+	var rows []notice.Row
+	for _, e := range c.Company.Expect(found.Plan, d.Request.Place(), received) {
+		if e.System != dsr.Itself && e.Phase == dsr.Act {
+			rows = append(rows, tell.Row(e.System, dsr.Outcome{Category: e.Category, Kind: e.Expects, Ground: e.Ground, Until: e.Until}))
+		}
+	}
+	return slices.DeleteFunc(rows, func(r notice.Row) bool {
+		return !slices.Contains([]dsr.OutcomeKind{dsr.Erased, dsr.Anonymised, dsr.Attested, dsr.Retained, dsr.Kept}, r.Outcome.Kind)
+	})
 }
 
 // proofs are how it is checked who asks: the mailbox, which the letter itself

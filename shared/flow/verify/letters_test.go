@@ -135,3 +135,30 @@ func TestChallengeTellsEveryProof(t *testing.T) {
 		t.Errorf("a Californian who asks for specific pieces is not told how it is checked:\n%s", text)
 	}
 }
+
+// Before an erasure is confirmed the person reads what goes, what stays and why, and
+// what stops working.
+func TestChallengeOfAnErasureForetellsIt(t *testing.T) {
+	s := newStand(t)
+	id := s.asked(dsrtest.Ada, func(r *ledger.Request) { r.Rights, r.Country, r.State = []dsr.Right{dsr.Erasure}, "US", "TX" })
+	m := s.mail.To(dsrtest.Ada.Email)[0]
+	for _, want := range []string{"What will be erased", "the PythonMaster learning platform: Your account and contact details", "What we keep, and why", "Your payments and invoices: kept until",
+		"26 CFR 1.6001-1", "nobody can check your certificates", "stops working", "If you do not confirm by then, we erase nothing.", "cannot be brought back"} {
+		if !strings.Contains(m.Text, want) {
+			t.Errorf("the challenge does not say %q:\n%s", want, m.Text)
+		}
+	}
+	if strings.Contains(m.Text, "it is gone") || strings.Contains(m.Text, "record,") {
+		t.Errorf("the challenge speaks as if something had been looked up:\n%s", m.Text)
+	}
+	if n := strings.Count(m.Text, "Who we are"); n != 1 {
+		t.Errorf("who the company is stands %d times", n)
+	}
+	if r := s.confirm(id, s.codes[id]); r.Status != 200 {
+		t.Errorf("confirming: status %d", r.Status)
+	}
+	s.asked(dsrtest.Ben, nil)
+	if text := s.mail.To(dsrtest.Ben.Email)[0].Text; strings.Contains(text, "What will be erased") {
+		t.Error("who asks for a copy reads of an erasure")
+	}
+}
