@@ -76,7 +76,7 @@ func (c *Company) reaches(s System, k Capability, known map[string]Capability) b
 	if len(k.Accepts) == 0 || slices.Contains(k.Accepts, dsr.Email) {
 		return true
 	}
-	for _, d := range c.before(s) {
+	for _, d := range c.before(&s) {
 		for _, kind := range known[d.Connector].Yields {
 			if slices.Contains(k.Accepts, kind) {
 				return true

@@ -31,9 +31,13 @@ type Ground struct {
 // gone. Without one the answer is false: what a system keeps all the same stays
 // "kept" and is told as such, never as a legal duty.
 func (c *Company) Ground(category string, place dsr.Place) (Ground, bool) {
+	return c.ground(category, c.Laws(place))
+}
+
+func (c *Company) ground(category string, laws []Regime) (Ground, bool) {
 	var first Ground
 	found := false
-	for _, law := range c.Laws(place) {
+	for _, law := range laws {
 		if !law.erases() {
 			continue
 		}
@@ -83,12 +87,15 @@ func monthsLater(t time.Time, months int) time.Time {
 // and a person who lives in country. A decision that names categories and no
 // regime is for every law under which no ground holds.
 func (c *Company) Undecided(category string, place dsr.Place) (Decision, bool) {
-	if _, settled := c.Ground(category, place); settled {
+	return c.undecided(category, c.Laws(place))
+}
+
+func (c *Company) undecided(category string, laws []Regime) (Decision, bool) {
+	if _, settled := c.ground(category, laws); settled {
 		return Decision{}, false
 	}
-	regime := c.Regime(place).ID
 	i := slices.IndexFunc(c.Decisions, func(d Decision) bool {
-		return slices.Contains(d.Categories, category) && matches(d.Regimes, regime)
+		return slices.Contains(d.Categories, category) && slices.ContainsFunc(laws, func(law Regime) bool { return matches(d.Regimes, law.ID) })
 	})
 	if i < 0 {
 		return Decision{}, false

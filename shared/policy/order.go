@@ -42,7 +42,8 @@ func (c *Company) CheckOrder(p Plan) error {
 			place[w.Phase][v.System] = i
 		}
 	}
-	for _, s := range c.Systems {
+	for i := range c.Systems {
+		s := &c.Systems[i]
 		for _, d := range c.before(s) {
 			if a, b, both := both(place[dsr.Gather], d.ID, s.ID); both && a >= b {
 				return fmt.Errorf("checking the order: %s gathers before %s, which it depends on", s.ID, d.ID)

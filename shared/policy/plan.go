@@ -133,8 +133,8 @@ func (q Question) never(s System, op dsr.Op) bool { return q.Never != nil && q.N
 func (c *Company) levels() (gather, act map[string]int, err error) {
 	gather, act = map[string]int{}, map[string]int{}
 	var visiting []string
-	var depth func(s System) (int, error)
-	depth = func(s System) (int, error) {
+	var depth func(s *System) (int, error)
+	depth = func(s *System) (int, error) {
 		if n, ok := gather[s.ID]; ok {
 			return n, nil
 		}
@@ -154,15 +154,13 @@ func (c *Company) levels() (gather, act map[string]int, err error) {
 		gather[s.ID] = n
 		return n, nil
 	}
-	for _, s := range c.Systems {
-		if _, err := depth(s); err != nil {
+	for i := range c.Systems {
+		if _, err := depth(&c.Systems[i]); err != nil {
 			return nil, nil, err
 		}
 	}
 	// From the deepest up: what depends on a system acts in a wave before it.
-	deepest := slices.Clone(c.Systems)
-	slices.SortStableFunc(deepest, func(a, b System) int { return gather[b.ID] - gather[a.ID] })
-	for _, s := range deepest {
+	for _, s := range c.byDepth(gather) {
 		for _, d := range c.before(s) {
 			act[d.ID] = max(act[d.ID], act[s.ID]+1)
 		}
@@ -170,11 +168,22 @@ func (c *Company) levels() (gather, act map[string]int, err error) {
 	return gather, act, nil
 }
 
+// byDepth puts the systems that need others before those others.
+func (c *Company) byDepth(depth map[string]int) []*System {
+	deepest := make([]*System, len(c.Systems))
+	for i := range c.Systems {
+		deepest[i] = &c.Systems[i]
+	}
+	slices.SortStableFunc(deepest, func(a, b *System) int { return depth[b.ID] - depth[a.ID] })
+	return deepest
+}
+
 // before returns the systems that must gather before s and act after it.
-func (c *Company) before(s System) []System {
-	var out []System
-	for _, d := range c.Systems {
-		if slices.Contains(s.DependsOn, d.ID) || (d.SystemOfRecord && !s.SystemOfRecord) {
+func (c *Company) before(s *System) []*System {
+	var out []*System
+	for i := range c.Systems {
+		d := &c.Systems[i]
+		if d.SystemOfRecord && !s.SystemOfRecord || slices.Contains(s.DependsOn, d.ID) {
 			out = append(out, d)
 		}
 	}
