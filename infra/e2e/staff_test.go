@@ -22,6 +22,7 @@ type Task struct {
 	System   string // the system's plain name, for example "PayPal, our other payment company"
 	Email    string // of the data subject; "" where Writ's own trouble is the task
 	Erase    bool
+	Do       bool // something is to be done and confirmed, so the page offers no "nothing held"
 	API      bool // Writ could do it by itself: the page offers "again"
 	Own      bool // Writ's own trouble: the page says which step failed
 	Page     *person.Page
@@ -202,7 +203,7 @@ func (s *Staff) decide(task Task) string {
 	switch {
 	case task.Own || task.API:
 		return Hold
-	case task.Erase:
+	case task.Erase, task.Do:
 		return "done"
 	}
 	return "nothing_held"
@@ -276,6 +277,7 @@ func taskOn(page *person.Page) Task {
 	_, t.Own = facts["The step that failed"]
 	if form, err := page.Form("answer"); err == nil && !t.Own {
 		t.API = form.Set("answer", "again") == nil
+		t.Do = form.Set("answer", "nothing_held") != nil
 	}
 	return t
 }
