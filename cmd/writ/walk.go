@@ -125,10 +125,10 @@ func (w walker) keepWorking(ctx context.Context) {
 
 // dutiful is how the demo's employees answer: they found and did what the task asks.
 func dutiful(task *person.Page) string {
-	if strings.HasPrefix(task.Heading(), "Erase") {
-		return "done"
+	if strings.HasPrefix(task.Heading(), "Find") {
+		return "nothing_held"
 	}
-	return "nothing_held"
+	return "done"
 }
 
 // ask takes a person from the form to the confirmed request.
