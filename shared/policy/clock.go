@@ -62,8 +62,8 @@ func (c *Company) Due(rights []dsr.Right, events []dsr.ClockEvent, place dsr.Pla
 	return Reckon(r)
 }
 
-// ClocksOf returns the clocks of a right under regimes, named by id, as they were in force
-// on a day.
+// ClocksOf returns the clocks of a right under regimes, named by id, as they
+// were in force on a day.
 func ClocksOf(regimes []string, right string, on time.Time) ([]Clock, error) {
 	if len(regimes) == 0 {
 		return nil, errors.New("regimes: none is named")

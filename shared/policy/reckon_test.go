@@ -233,6 +233,22 @@ func TestHolidaysCountForAControllerInTheEEAOrTheUKOnly(t *testing.T) {
 	}
 }
 
+// The companies in Warsaw and Oslo lean on the holidays of their own country,
+// whoever asks; the one in New York on none.
+func TestTheCompaniesOwnHolidays(t *testing.T) {
+	for _, c := range []struct{ company, received, due string }{
+		{"cambridge-ai", "2025-11-24T09:00:00Z", "2025-12-29"},
+		{"wearelearning", "2026-03-02T09:00:00Z", "2026-04-07"},
+		{"learnai", "2025-11-25T09:00:00Z", "2025-12-25"},
+	} {
+		company := load(t, c.company)
+		d, err := company.Due([]dsr.Right{dsr.Restriction}, received(c.received), "PL")
+		if err != nil || d.DueAt.In(company.Zone).Format(time.DateOnly) != c.due || d.Rule != "EU-ALL" {
+			t.Errorf("%s: due %s by %s, error %v; want %s", c.company, d.DueAt, d.Rule, err, c.due)
+		}
+	}
+}
+
 // A promise dates the rights it names; a right that is done at once does not
 // shorten another that is asked with it.
 func TestPromisesAndRightsAskedTogether(t *testing.T) {
