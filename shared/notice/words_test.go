@@ -38,7 +38,7 @@ func foreign(t *testing.T) string {
 		switch {
 		case key == "language":
 			out.WriteString("language = \"xx\"\n")
-		case key == "date":
+		case key == "date" && strings.Contains(value, "{day}"):
 			out.WriteString("date = \"{year}. {month} {day}.\"\n")
 		case ok:
 			out.WriteString(key + " = \"xx " + value + "\n")

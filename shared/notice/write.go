@@ -96,10 +96,10 @@ func (w *writer) part(b block) (mail.Part, bool) {
 
 // fillings are the holes that a text may have.
 var fillings = []string{
-	"company", "reference", "rights", "received", "due", "old_due", "law", "clock", "mail", "format", "receiver", "bundle_due", "link_due", "answer_due",
+	"company", "rights", "received", "due", "old_due", "law", "clock", "mail", "format", "receiver", "bundle_due", "link_due", "answer_due",
 	"question", "doubted", "least_data", "safe_way", "if_unanswered", "clock_effect", "reason", "fee", "to", "to_contact", "passed_on", "still_ours", "purposes",
 	"action", "key", "deadline", "callback", "requester", "checked", "method", "nature", "data", "numbers", "effects", "measures", "aware_at", "late", "asker", "scope",
-	"effective_on", "next_ask", "transfers", "authority", "court", "count", "records", "why", "cite", "until", "on", "address", "day", "month", "year", "record_until", "record_cite",
+	"effective_on", "next_ask", "transfers", "authority", "count", "records", "why", "cite", "until", "on", "address", "record_until", "record_cite",
 }
 
 // fillings are the values for the holes.
@@ -110,7 +110,7 @@ func (w *writer) fillings() map[string]string {
 		stopped[i] = w.Purpose[string(p)]
 	}
 	m := map[string]string{
-		"company": v.Company, "reference": v.Reference, "rights": w.asked(v.Rights, v.Words), "received": day(v.Received, v.Zone), "due": day(v.Due, v.Zone),
+		"company": v.Company, "rights": w.asked(v.Rights, v.Words), "received": day(v.Received, v.Zone), "due": day(v.Due, v.Zone),
 		"old_due": day(v.OldDue, v.Zone), "law": f.Law, "clock": f.Clock, "mail": f.Contacts.Mail, "format": v.Format, "receiver": v.Receiver,
 		"bundle_due": day(v.BundleDue, v.Zone), "link_due": day(v.LinkDue, v.Zone), "answer_due": day(v.AnswerDue, v.Zone), "question": v.Question,
 		"doubted": v.WhatIsDoubted, "least_data": v.LeastData, "safe_way": v.SafeWay, "if_unanswered": v.IfUnanswered, "clock_effect": v.ClockEffect,
@@ -118,7 +118,7 @@ func (w *writer) fillings() map[string]string {
 		"action": w.Action[string(v.Action)], "key": v.SubjectKey, "deadline": day(v.Deadline, v.Zone), "callback": v.Callback,
 		"requester": w.Asker[string(v.Requester)], "checked": v.Checked, "method": v.Method, "nature": v.Nature, "data": v.Data, "numbers": v.Numbers,
 		"effects": v.Effects, "measures": v.Measures, "aware_at": day(v.AwareAt, v.Zone), "late": v.Late, "asker": v.Asker, "scope": v.Scope,
-		"effective_on": day(v.EffectiveOn, v.Zone), "transfers": f.Transfers, "authority": f.Authority, "court": f.Court, "address": w.Word[v.Address+"_address"],
+		"effective_on": day(v.EffectiveOn, v.Zone), "transfers": f.Transfers, "authority": f.Authority, "address": w.Word[v.Address+"_address"],
 	}
 	m["next_ask"], m["record_until"], m["record_cite"] = w.date(f.NextAsk), w.date(v.RecordUntil), v.RecordCite
 	return m

@@ -81,6 +81,8 @@ func (s *Subject) Handle(ctx context.Context, in Input) (Output, error) {
 	switch {
 	case d.Request.Status == dsr.Unverified:
 		out.Sent, err = s.unverified(ctx, d)
+	case d.Request.Status == dsr.Denied: // nothing of it was carried out: the answer says why
+		out.Sent, err = s.answer(ctx, d)
 	case d.Request.Status != dsr.Running && d.Request.Status != dsr.Answered:
 		return out, nil
 	case in.Notice == NoticeCopy:
@@ -210,11 +212,11 @@ func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 	}
 	now := s.Now()
 	if d.Request.Own() {
-		_, err := ledger.Change(ctx, s.Ledger, d.Request.ID, func(r *ledger.Request) error { s.settle(r, verdict, dsr.Completed, now); return nil })
+		_, err := ledger.Change(ctx, s.Ledger, d.Request.ID, func(r *ledger.Request) error { settle(r, verdict, now); return nil })
 		if err != nil {
 			return false, fmt.Errorf("settling request %s: %w", d.Request.ID, err)
 		}
-		return false, s.closed(ctx, d.Request, verdict, dsr.Completed, now)
+		return false, s.closed(ctx, d.Request, verdict, now)
 	}
 	found, err := s.decision(d)
 	if err != nil {
@@ -236,33 +238,29 @@ func (s *Subject) answer(ctx context.Context, d dossier.Dossier) (bool, error) {
 	if err := s.addressChanged(ctx, d, visits, v.StatusLink); err != nil {
 		return false, err
 	}
-	end := dsr.Completed
-	if slices.Equal(kinds, []string{policy.NoticeRefusal}) {
-		end = dsr.Denied // all of it
-	}
-	if err := s.send(ctx, d, d.Subject.MailTo(), number(d.Request, NoticeAnswer), kinds, l, func(r *ledger.Request) { s.settle(r, verdict, end, now) }); err != nil {
+	if err := s.send(ctx, d, d.Subject.MailTo(), number(d.Request, NoticeAnswer), kinds, l, func(r *ledger.Request) { settle(r, verdict, now) }); err != nil {
 		return false, err
 	}
-	return true, s.closed(ctx, d.Request, verdict, end, now)
+	return true, s.closed(ctx, d.Request, verdict, now)
 }
 
 // settle records the answer, unless the request was withdrawn while the mail
-// went out.
-func (s *Subject) settle(r *ledger.Request, v dsr.Verdict, end dsr.Status, now time.Time) {
-	if r.Status != dsr.Running && r.Status != dsr.Answered {
-		return
-	}
-	if r.Settle(v, now); r.Status == dsr.Completed {
-		r.Status = end
+// went out. One that was denied stays so.
+func settle(r *ledger.Request, v dsr.Verdict, now time.Time) {
+	switch r.Status {
+	case dsr.Running, dsr.Answered:
+		r.Settle(v, now)
+	case dsr.Denied:
+		r.Told, r.AnsweredAt = v.Digest, now
 	}
 }
 
 // closed records that nothing of the request is open.
-func (s *Subject) closed(ctx context.Context, r ledger.Request, v dsr.Verdict, end dsr.Status, now time.Time) error {
-	if !v.Complete {
+func (s *Subject) closed(ctx context.Context, r ledger.Request, v dsr.Verdict, now time.Time) error {
+	if !v.Complete || r.Status == dsr.Denied { // that it was denied is recorded
 		return nil
 	}
-	return s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventClosed, At: now, Run: r.Run, Detail: map[string]any{"status": string(end)}})
+	return s.Ledger.Append(ctx, dsr.Event{RequestID: r.ID, Chain: dsr.RequestChain, Kind: dsr.EventClosed, At: now, Run: r.Run, Detail: map[string]any{"status": string(dsr.Completed)}})
 }
 
 // unverified answers a request that nobody proved: what would suffice, and how

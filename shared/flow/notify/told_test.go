@@ -156,12 +156,13 @@ func (s *stand) subjectHas(change func(*dsr.Subject)) {
 	}
 }
 
-// A request that is refused as a whole ends denied, and its letter gives reason, law,
+// A request that was refused as a whole stays denied and is told once: reason, law,
 // authority, court and, in the United States, the appeal.
 func TestRefusalGivesItsReasons(t *testing.T) {
 	refused := func(r *ledger.Request) {
 		asks("PL", dsr.Erasure)(r)
 		r.Facts = map[string]string{policy.FactAbusive: policy.ReasonExcessive}
+		r.Status, r.ClosedAt, r.Reason = dsr.Denied, start, policy.ReasonExcessive
 	}
 	s := newStand(t, refused, own(dsr.Outcome{Category: string(dsr.Erasure), Kind: dsr.Refused, Reason: policy.ReasonExcessive}))
 	if !s.tell("answer") || !slices.Equal(s.said("answer#1"), []string{policy.NoticeRefusal}) {
@@ -173,8 +174,8 @@ func TestRefusalGivesItsReasons(t *testing.T) {
 			t.Errorf("the refusal lacks %q:\n%s", want, text)
 		}
 	}
-	if r := s.request(); r.Status != dsr.Denied || r.ClosedAt.IsZero() || s.count(dsr.EventClosed) != 1 {
-		t.Errorf("the request is %s, closed at %v", r.Status, r.ClosedAt)
+	if r := s.request(); r.Status != dsr.Denied || !r.AnsweredAt.Equal(s.now) || s.count(dsr.EventClosed) != 0 || s.tell("answer") {
+		t.Errorf("the request is %s, answered at %v, or it is told twice", r.Status, r.AnsweredAt)
 	}
 	// A Virginian can appeal, though a company of the EEA owes them the GDPR first.
 	for _, name := range []string{"pythonmaster", "wearelearning"} {

@@ -194,6 +194,7 @@ func (c *Challenge) links(ctx context.Context, id dsr.RequestID, now, due time.T
 // standIns are the notices that tell that somebody asks for somebody else.
 var standIns = map[dsr.Requester]string{
 	dsr.Agent: policy.NoticeAgent, dsr.Attorney: policy.NoticeAgent, dsr.Successor: policy.NoticeAgent, dsr.Parent: policy.NoticeParent, dsr.School: policy.NoticeParent,
+	dsr.Reporter: policy.NoticeChildReport,
 }
 
 // letter writes the notices of the kinds as one letter.

@@ -115,6 +115,7 @@ func TestAnAgentIsToldAndGetsNoLink(t *testing.T) {
 func TestAParentIsToldWhatIsChecked(t *testing.T) {
 	for by, says := range map[dsr.Requester]string{
 		dsr.Parent: "parent or guardian of the child", dsr.School: "the school may ask", dsr.Attorney: "power of attorney is real", dsr.Successor: "may act for the person who died",
+		dsr.Reporter: "We may not tell you what we find",
 	} {
 		s := newStand(t)
 		id := substitute(t, s, by)
