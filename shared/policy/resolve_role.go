@@ -41,7 +41,10 @@ func (d *decision) route(rights []dsr.Right) []dsr.Right {
 	}
 	left := rights
 	for _, role := range theirs {
-		d.refer(Referral{Role: role.row.ID, Rights: whole, Categories: role.categories, To: role.row.Customer, Says: role.row.Says}, role.row.Fact)
+		concerned := slices.DeleteFunc(slices.Clone(whole), func(r dsr.Right) bool { return len(ours) > 0 && !d.touches(r, role.categories) })
+		if len(concerned) > 0 {
+			d.refer(Referral{Role: role.row.ID, Rights: concerned, Categories: role.categories, To: role.row.Customer, Says: role.row.Says}, role.row.Fact)
+		}
 	}
 	if len(theirs) > 0 {
 		for _, r := range whole {
@@ -56,6 +59,16 @@ func (d *decision) route(rights []dsr.Right) []dsr.Right {
 		d.refer(Referral{Role: role.ID, Rights: whole, To: role.Customer, Says: role.Says}, role.Fact)
 	}
 	return d.routes(left)
+}
+
+// touches reports whether a right does something to one of the categories: what
+// stops a purpose concerns only the data that are used for it.
+func (d *decision) touches(r dsr.Right, categories []string) bool {
+	purpose := r.Stops()
+	if purpose == "" {
+		return true
+	}
+	return !d.moot(r) && slices.ContainsFunc(d.Categories, func(k Category) bool { return slices.Contains(categories, k.ID) && d.uses(k, purpose) })
 }
 
 // standing is a [[role]] in which the company is a processor for this person,
@@ -163,28 +176,38 @@ func (d *decision) refer(r Referral, source Fact) {
 // routes sends parts of the remaining rights to somebody else: fields that only
 // an organisation's administrator may change, content of other people's pages.
 func (d *decision) routes(rights []dsr.Right) []dsr.Right {
-	left := rights
+	left := slices.Clone(rights)
 	for _, route := range d.Routes {
 		if len(route.Plans) > 0 && !slices.Contains(route.Plans, d.q.Plan) {
 			continue
 		}
-		for _, r := range rights {
-			if !matches(route.Rights, r) || !slices.Contains(left, r) || !referable(r) && len(route.Rights) == 0 {
-				continue
-			}
-			if len(route.Fields) > 0 && !slices.ContainsFunc(d.q.Fields, func(f string) bool { return slices.Contains(route.Fields, f) }) {
-				continue
-			}
-			d.refer(Referral{Role: route.ID, Rights: []dsr.Right{r}, Categories: route.Categories, To: route.To, Says: route.Says}, route.Fact)
-			rest := len(route.Fields) > 0 && slices.ContainsFunc(d.q.Fields, func(f string) bool { return !slices.Contains(route.Fields, f) })
+		sent := slices.DeleteFunc(slices.Clone(left), func(r dsr.Right) bool { return !d.follows(route, r) })
+		if len(sent) == 0 {
+			continue
+		}
+		d.refer(Referral{Role: route.ID, Rights: sent, Categories: route.Categories, To: route.To, Says: route.Says}, route.Fact)
+		others := slices.ContainsFunc(d.q.Fields, func(f string) bool { return !slices.Contains(route.Fields, f) })
+		for _, r := range sent {
+			rest := len(route.Fields) > 0 && others
 			if len(route.Categories) > 0 {
 				d.narrow(r, func(k Category) bool { return !slices.Contains(route.Categories, k.ID) })
 				rest = rest || len(d.reached(r)) > 0
 			}
 			if !rest {
-				left = slices.DeleteFunc(slices.Clone(left), func(x dsr.Right) bool { return x == r })
+				left = slices.DeleteFunc(left, func(x dsr.Right) bool { return x == r })
 			}
 		}
 	}
 	return left
+}
+
+// follows reports whether something of a right goes the way of a [[route]].
+func (d *decision) follows(route Route, r dsr.Right) bool {
+	switch {
+	case !matches(route.Rights, r) || len(route.Rights) == 0 && !referable(r):
+		return false
+	case len(route.Categories) > 0 && !d.touches(r, route.Categories):
+		return false
+	}
+	return len(route.Fields) == 0 || slices.ContainsFunc(d.q.Fields, func(f string) bool { return slices.Contains(route.Fields, f) })
 }

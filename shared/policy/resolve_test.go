@@ -243,6 +243,14 @@ func TestResolveSplitsByData(t *testing.T) {
 	if err := c.CheckOrder(r.Plan); err != nil {
 		t.Error(err)
 	}
+	// What the customers' data are not used for is stopped by the company alone.
+	if r := decided(t, c, question("PL", dsr.ObjectionMarketing)); r.Decision != DecideRun || len(r.Referrals) != 0 {
+		t.Errorf("a marketing objection is %s, %+v", r.Decision, r.Referrals)
+	}
+	c.Roles[1].Categories = []string{"marketing"}
+	if r := decided(t, c, question("PL", dsr.ObjectionMarketing)); r.Decision != DecideSplit {
+		t.Errorf("of a customer's newsletter it is %s", r.Decision)
+	}
 }
 
 func TestRoutes(t *testing.T) {
