@@ -135,12 +135,12 @@ func (c *check) add(field, text string) {
 func (s *Stage) understand(e entry, today time.Time) (wish, []web.Problem) {
 	c := &check{s: s, e: e, today: today, w: wish{message: e.Message, name: e.Name, declared: e.Declared, permission: e.Permission, facts: map[string]string{}}}
 	c.w.email = c.address("email", e.Email, "Enter your mail address, for example name@example.org.")
-	c.rights()
-	c.person()
+	c.rights() // and on in the order of the page
+	c.fields()
 	c.place()
 	c.plan()
+	c.person()
 	c.period()
-	c.fields()
 	c.lengths()
 	slices.Sort(c.w.rights)
 	return c.w, c.problems
@@ -357,7 +357,7 @@ func (c *check) fields() {
 	case wants && len(c.w.changes) == 0 && c.e.Message == "":
 		c.add("corrections", "Say what should be put right: fill in the fields that are wrong, or tell us in your own words below.")
 	case !wants && len(c.w.changes) > 0:
-		c.add("rights", "You filled in what to put right: tick \"Correct my data\" too, or empty those fields.")
+		c.add("rights", "You filled in what to put right: tick \""+c.s.name(dsr.Rectification)+"\" too, or empty those fields.")
 	}
 	for _, f := range c.e.Points {
 		if f.Value != "" {
