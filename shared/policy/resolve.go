@@ -218,38 +218,3 @@ func (d *decision) reached(r dsr.Right) []string {
 	}
 	return out
 }
-
-// NoticeFacts is everything a notice can say that rests on law and pack. The
-// kinds of notice are those of package notice.
-type NoticeFacts struct {
-	Kind           string          `json:"kind"`
-	Law            string          `json:"law"`
-	Clock          string          `json:"clock"` // which rule sets the due date, one sentence
-	Controller     string          `json:"controller"`
-	Contacts       Contacts        `json:"contacts"`
-	Representative string          `json:"representative"`
-	Channels       []string        `json:"channels"`
-	Authority      string          `json:"authority"`
-	Court          string          `json:"court"`
-	Appeal         string          `json:"appeal"`
-	Transfers      string          `json:"transfers"`
-	Rights         []string        `json:"rights"` // the person's rights, plain
-	Categories     []CategoryFacts `json:"categories"`
-	Recipients     []Recipient     `json:"recipients"`
-	Stops          []string        `json:"stops"`    // how to stop each channel of marketing
-	Lost           []string        `json:"lost"`     // what stops working
-	Still          []string        `json:"still"`    // what goes on after an opt-out
-	Says           []string        `json:"says"`     // the pack's own sentences for this notice
-	NextAsk        string          `json:"next_ask"` // earliest day to ask for an opt-in again, 2006-01-02
-	Hours          int             `json:"hours"`    // breach: within how many hours the company promised to tell; 0 for no promise
-	Received       time.Time       `json:"received"`
-}
-
-// CategoryFacts is a category as a notice shows it.
-type CategoryFacts struct {
-	ID, Name, Why, Basis, Retention, Source string
-	Period                                  string // how long it is kept when nobody asks, one plain sentence; "" where the pack gives no period
-	Recipients                              []string
-	Sensitive                               bool
-	Forbidden                               bool // its kind may be named; the data never leave
-}
