@@ -16,7 +16,7 @@ type job string
 // The jobs.
 const (
 	findJob    job = "find"    // look, and add what is there to the copy
-	eraseJob   job = "erase"   //
+	eraseJob   job = "erase"   // and look again that it is gone
 	correctJob job = "correct" // write new values into fields
 	stopJob    job = "stop"    // mark the data, or end a purpose
 	tellJob    job = "tell"    // send a recipient the notice
@@ -120,7 +120,7 @@ var uses = map[dsr.Purpose]string{
 	dsr.AllUse:      "Use the data for nothing any more.",
 }
 
-// uses are the sentences for the purposes of a visit.
+// usesOf are the sentences for the purposes of a visit.
 func usesOf(v dsr.Visit) []string {
 	var all []string
 	for _, p := range v.Purposes {

@@ -216,6 +216,9 @@ func TestRecipientIsTold(t *testing.T) {
 		if len(all) != 1 || all[0].To != receiver || !strings.Contains(all[0].Text, dsrtest.Ada.Email) || !strings.Contains(all[0].Text, dsrtest.Ada.Phone) {
 			t.Errorf("%d mails", len(all))
 		}
+		if day := s.request().DueAt.Format("2 January 2006"); !strings.Contains(all[0].Text, day) {
+			t.Errorf("the recipient is not told to answer by %s", day)
+		}
 		s.ask(tell().System, dsr.Act, "w2") // the machine's retry
 		if len(s.mail.All()) != 1 {
 			t.Error("told twice")

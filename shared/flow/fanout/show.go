@@ -80,7 +80,7 @@ func (a *Answer) work(ctx context.Context, o open, d dossier.Dossier, data map[s
 				return fmt.Errorf("reading the visits of request %s: %w", o.request.ID, err)
 			}
 			what, _ := done(o.visit, all)
-			letter, err := recipientLetter(a.Company, d, o.visit, what)
+			letter, err := recipientLetter(a.Company, d, o.visit, what, a.Now())
 			if err != nil {
 				a.Log.Warn("the notice to a recipient cannot be written", "request_id", string(o.request.ID), "system", o.visit.System, "error", err.Error())
 				continue // the person writes it

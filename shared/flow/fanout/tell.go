@@ -78,17 +78,24 @@ func receiver(c *policy.Company, v dsr.Visit) (policy.Recipient, bool) {
 	return c.Receivers[i], true
 }
 
+// answerTime is how long a recipient has at least to answer.
+const answerTime = 14 * 24 * time.Hour
+
 // recipientLetter writes to a recipient what was done to the data it got
 // (GDPR Art. 19; 11 CCR 7022(b)). It names the person, for else the recipient
 // could do nothing.
-func recipientLetter(c *policy.Company, d dossier.Dossier, v dsr.Visit, what dsr.OutcomeKind) (mail.Letter, error) {
+func recipientLetter(c *policy.Company, d dossier.Dossier, v dsr.Visit, what dsr.OutcomeKind, now time.Time) (mail.Letter, error) {
 	r, ok := receiver(c, v)
 	if !ok {
 		return mail.Letter{}, fmt.Errorf("writing to a recipient: the pack has no recipient %q any more; answer the task that it is gone", v.Recipient)
 	}
+	deadline := d.Request.DueAt
+	if soonest := now.Add(answerTime); deadline.Before(soonest) {
+		deadline = soonest
+	}
 	values := notice.Values{
 		Company: c.Name, Zone: c.Zone, Reference: string(d.Request.ID), Rights: v.Rights, To: r.Name, Action: what,
-		SubjectKey: d.Subject.Email(), Deadline: d.Request.DueAt, Callback: c.Contacts.Mail,
+		SubjectKey: d.Subject.Email(), Deadline: deadline, Callback: c.Contacts.Mail,
 	}
 	if what == dsr.Rectified {
 		for _, change := range d.Subject.Changes {
@@ -120,7 +127,7 @@ func (m *Manual) tell(ctx context.Context, d dossier.Dossier, v dsr.Visit) (ende
 	if !ok || r.Mail == "" {
 		return false, nil
 	}
-	letter, err := recipientLetter(m.Company, d, v, what)
+	letter, err := recipientLetter(m.Company, d, v, what, now)
 	if err != nil {
 		return false, err
 	}
