@@ -21,7 +21,7 @@ func TestStatusTellsLawRuleQuestionsAndDecisions(t *testing.T) {
 		says   []string
 		not    []string
 	}{
-		"law and rule":           {nil, []string{"You asked for", "General Data Protection Regulation", "Our privacy policy promises"}, []string{"We wait for your reply", "What was decided", "This was not you?"}},
+		"law and rule":           {func(r *ledger.Request) { r.Country, r.State = "DE", "" }, []string{"You asked for", "General Data Protection Regulation", "Our privacy policy promises"}, []string{"We wait for your reply", "What was decided", "This was not you?"}},
 		"a question about scope": {func(r *ledger.Request) { at(r, dsr.ClarificationAsked, time.Hour) }, []string{"We wait for your reply", "what exactly you want"}, nil},
 		"an answer to it": {func(r *ledger.Request) {
 			at(r, dsr.ClarificationAsked, time.Hour)
