@@ -212,6 +212,7 @@ func TestEveryTableIsChecked(t *testing.T) {
 		"an unknown purpose":            {"policy", `bases = ["contract"]`, "bases = [\"contract\"]\npurposes = [\"fun\"]", "purposes = ", `category[0].purposes: "fun" is unknown`},
 		"kept from no day on":           {"policy", `on_erasure = "erase"`, `on_erasure = "erase"` + retain("years = 3\nfrom = \"birth\""), "from = ", `category[0].retain.from: "birth" is unknown`},
 		"kept for no reason":            {"policy", `on_erasure = "erase"`, `on_erasure = "erase"` + strings.Replace(retain("years = 3\nfrom = \"closure\""), `"contract"`, `"habit"`, 1), "reason = ", `category[0].retain.reason: "habit" is unknown`},
+		"kept in passing":               {"policy", `on_erasure = "erase"`, "on_erasure = \"erase\"\nretain.years = 3", "[[category]]", `category[0].retain.reason: "" is unknown`},
 		"kept for no time":              {"policy", `on_erasure = "erase"`, `on_erasure = "erase"` + retain("from = \"closure\""), "[category.retain]", "category[0].retain.years: is missing"},
 		"kept from nowhere":             {"policy", `on_erasure = "erase"`, `on_erasure = "erase"` + retain("years = 3"), "[category.retain]", "category[0].retain.from: is missing"},
 		"kept for less than nothing":    {"policy", `on_erasure = "erase"`, `on_erasure = "erase"` + retain("years = -3\nfrom = \"closure\""), "[category.retain]", "category[0].retain: counts backwards"},

@@ -218,7 +218,7 @@ func (c *Company) takeCategories(f policyFile, d document) {
 // takeRetain checks how long a category is kept when nobody asks.
 func (c *Company) takeRetain(k Category, table string, d document) {
 	r := k.Retain
-	if _, there := d.lines[table]; !there {
+	if _, there := d.lines[table]; !there && r.Reason == "" && r.From == "" && r.Dispose == "" && r.Years == 0 && r.Months == 0 {
 		return
 	}
 	d.oneOf(table+".reason", r.Reason, slices.Sorted(maps.Keys(retainWhy))...)
