@@ -21,7 +21,7 @@ func TestStatusTellsLawRuleQuestionsAndDecisions(t *testing.T) {
 		says   []string
 		not    []string
 	}{
-		"law and rule":           {func(r *ledger.Request) { r.Country, r.State = "DE", "" }, []string{"You asked for", "General Data Protection Regulation", "Our privacy policy promises"}, []string{"We wait for your reply", "What was decided", "This was not you?"}},
+		"law and rule":           {func(r *ledger.Request) { r.Country, r.State = "DE", "" }, []string{"You asked for", "General Data Protection Regulation", "2 December 2026<br>"}, []string{"We wait for your reply", "What was decided", "This was not you?"}},
 		"a question about scope": {func(r *ledger.Request) { at(r, dsr.ClarificationAsked, time.Hour) }, []string{"We wait for your reply", "what exactly you want"}, nil},
 		"an answer to it": {func(r *ledger.Request) {
 			at(r, dsr.ClarificationAsked, time.Hour)
@@ -54,6 +54,14 @@ func TestStatusTellsLawRuleQuestionsAndDecisions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The rule that sets the date is the one that the clock names.
+func TestStatusTellsTheRule(t *testing.T) {
+	s := newStand(t, func(r *ledger.Request) { r.Country, r.State = "US", "CA" })
+	if page := string(s.page(http.MethodGet, s.link()).Body); !strings.Contains(page, "Our privacy policy promises an answer within 30 days.") {
+		t.Error("the page does not name the promise, which is earlier than the law's 45 days")
 	}
 }
 
