@@ -55,7 +55,7 @@ func rests(visits []dsr.Visit) []rest {
 // system needs. It must come before the key of the request is destroyed. The
 // ids follow from what is left, so a call that was cut plans nothing twice.
 func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) error {
-	if r.Status.Open() || !r.DeferredAt.IsZero() {
+	if r.Status.Open() || settled(r) {
 		return nil
 	}
 	visits, err := s.Ledger.Visits(ctx, r.ID)
@@ -64,7 +64,11 @@ func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) erro
 	}
 	s.stays(r, visits)
 	tasks, holds := 0, 0
-	if left := rests(visits); len(left) > 0 {
+	left := rests(visits)
+	if r.Status != dsr.Completed {
+		left = nil // withdrawn, or not theirs: nothing is owed any more
+	}
+	if len(left) > 0 {
 		d, err := dossier.Open(ctx, s.Ledger, s.Keys, r.ID)
 		if err != nil {
 			return err
@@ -105,6 +109,12 @@ func (s *Stage) stays(r ledger.Request, visits []dsr.Visit) {
 			}
 		}
 	}
+}
+
+// settled reports whether what the request left for later is written. One that
+// was taken up again since, and closed anew, may have left more.
+func settled(r ledger.Request) bool {
+	return !r.DeferredAt.IsZero() && !r.DeferredAt.Before(r.ClosedAt)
 }
 
 // envelope writes the request that goes on with what is left.

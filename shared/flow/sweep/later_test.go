@@ -140,6 +140,47 @@ func TestWhatIsKeptGetsItsOwnEnvelope(t *testing.T) {
 	}
 }
 
+// Who withdrew wants nothing erased later either.
+func TestNothingIsLeftOfWhatWasWithdrawn(t *testing.T) {
+	s := closedWith(t, map[string][]dsr.Outcome{"app": {retained("payments", ground, keptUntil)}})
+	s.change(func(r *ledger.Request) { r.Status = dsr.Withdrawn })
+	s.at(20 * day)
+	if n := len(s.waiting()); n != 0 || s.request().KeyDestroyedAt.IsZero() {
+		t.Errorf("%d envelopes, key destroyed at %v", n, s.request().KeyDestroyedAt)
+	}
+}
+
+// A request that was taken up again and closed anew leaves what it has then.
+func TestWhatAReopenedRequestLeavesIsWrittenToo(t *testing.T) {
+	s := closedWith(t, map[string][]dsr.Outcome{"app": {{Category: "account", Kind: dsr.Erased, Count: 1}}, "stripe": {retained("charge", ground, keptUntil)}})
+	s.at(hour)
+	v := withRun(s.visit("app#act"))
+	v.Outcomes = append(v.Outcomes, retained("payments", ground, keptUntil))
+	if err := s.store.SaveVisit(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	s.change(func(r *ledger.Request) { r.ClosedAt = start.Add(30 * day) })
+	s.at(31 * day)
+	if n := len(s.waiting()); n != 2 || s.count(dsr.EventDeferred) != 2 {
+		t.Errorf("%d envelopes, %d events", n, s.count(dsr.EventDeferred))
+	}
+}
+
+// A vendor that can erase nothing keeps data on no ground any more: that rings.
+func TestWhatStaysAfterItsTimeRings(t *testing.T) {
+	s := closedWith(t, map[string][]dsr.Outcome{"stripe": {{Category: "charge", Kind: dsr.Kept, Count: 1, Rule: "charge_record"}}})
+	s.at(hour)
+	if s.metric["needs_attention"] != 0 {
+		t.Fatal("the person's own request rings")
+	}
+	s.change(func(r *ledger.Request) { r.Channel, r.DeferredAt = ledger.ChannelDeferral, time.Time{} })
+	s.at(2 * hour)
+	s.at(3 * hour)
+	if n := s.metric["needs_attention"]; n != 1 || !strings.Contains(s.log.String(), "data stay after their time") {
+		t.Errorf("rang %d times", n)
+	}
+}
+
 // Without an envelope no key goes.
 func TestKeyStaysWhileTheEnvelopeCannotBeWritten(t *testing.T) {
 	s := closedWith(t, map[string][]dsr.Outcome{"app": {retained("payments", ground, "some day")}})

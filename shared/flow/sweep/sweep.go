@@ -404,7 +404,7 @@ func (s *Stage) destroyKey(ctx context.Context, id dsr.RequestID, now time.Time)
 	if r.Own() {
 		rest = 0 // nobody was written to, so nobody writes back
 	}
-	if r.Status.Open() || r.DeferredAt.IsZero() || now.Before(r.ClosedAt.Add(rest)) || kept(r.Bundle) {
+	if r.Status.Open() || !settled(r) || now.Before(r.ClosedAt.Add(rest)) || kept(r.Bundle) {
 		return nil
 	}
 	if err := s.forget(ctx, r.ID, everything); err != nil {
