@@ -122,8 +122,9 @@ type private struct {
 type visit struct {
 	*Runner
 	Errand
-	v      dsr.Visit
-	secret private
+	v       dsr.Visit
+	secret  private
+	stopped bool // the system stopped a purpose
 }
 
 // Visit runs the visit's ops in order from where the last call stopped and
@@ -210,8 +211,10 @@ func (w *visit) do(ctx context.Context, op dsr.Op) (Answer, error) {
 	w.v.Steps[op] = step
 	delete(w.secret.Cursors, op)
 	delete(w.secret.Jobs, op)
-	if err := w.append(ctx, dsr.EventOpDone, op, counts(receipt.Outcomes)); err != nil {
-		return Answer{}, err
+	if op != dsr.Suppress || w.stopped || len(receipt.Outcomes) > 0 { // what the system does not know is no event
+		if err := w.append(ctx, dsr.EventOpDone, op, counts(receipt.Outcomes)); err != nil {
+			return Answer{}, err
+		}
 	}
 	if err := w.checkpoint(ctx); err != nil {
 		return Answer{}, err

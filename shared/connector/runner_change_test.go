@@ -20,6 +20,7 @@ type shop struct {
 	keys    []string
 	marks   map[dsr.Purpose][]string // purpose → categories it has a mark for
 	writes  []string                 // categories that an export writes, asked or not
+	events  []dsr.Event              // of the last visit
 	reads   int                      // records that the read-back of a correction finds as before
 	changes []dsr.Change             // what that read-back looked for
 }
@@ -71,13 +72,19 @@ func (s *shop) ReadBack(_ context.Context, t connector.Task, _ connector.Receipt
 }
 
 // silent is a journal that keeps the last visit.
-type silent struct{ last dsr.Visit }
+type silent struct {
+	last   dsr.Visit
+	events []dsr.Event
+}
 
 func (j *silent) SaveVisit(_ context.Context, v dsr.Visit) error { j.last = v; return nil }
 func (j *silent) BeginErasing(context.Context, dsr.Visit, []string, time.Time) error {
 	return nil
 }
-func (j *silent) Append(context.Context, dsr.Event) error { return nil }
+func (j *silent) Append(_ context.Context, e dsr.Event) error {
+	j.events = append(j.events, e)
+	return nil
+}
 
 type clear struct{}
 
@@ -107,6 +114,7 @@ func (s *shop) visit(t *testing.T, v dsr.Visit, change func(*connector.Errand)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.events = j.events
 	return answer, j.last, out
 }
 
@@ -142,6 +150,9 @@ func TestRunnerKeepsToTheCategoriesOfTheVisit(t *testing.T) {
 		outcomesAre(t, v, erased("profile"), erased("orders"))
 		if s.asked[dsr.Erase] != nil || !slices.Equal(s.stopped, []dsr.Purpose{dsr.AllUse}) {
 			t.Errorf("asked for %v, stopped %v", s.asked[dsr.Erase], s.stopped)
+		}
+		if slices.ContainsFunc(s.events, func(e dsr.Event) bool { return e.Kind == dsr.EventOpDone && e.Detail["op"] == string(dsr.Suppress) }) {
+			t.Error("what the system does not know is recorded as done")
 		}
 	})
 	t.Run("each op its own", func(t *testing.T) {

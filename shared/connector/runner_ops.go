@@ -109,6 +109,7 @@ func (w *visit) suppress(ctx context.Context, t Task) (Receipt, error) {
 		case err != nil:
 			return Receipt{}, err
 		}
+		w.stopped = true
 		all.Refs = append(all.Refs, r.Refs...)
 		if !helps {
 			all.Outcomes = join(all.Outcomes, r.Outcomes, p)
