@@ -248,7 +248,7 @@ func (a *Answer) prove(ctx context.Context, d dossier.Dossier, p proof) (dossier
 	if err != nil {
 		return dossier.Dossier{}, err
 	}
-	if winner.ID != id && !d.Request.Words && covers(winner.Rights, d.Request.Rights) {
+	if winner.ID != id && plain(d) && covers(winner.Rights, d.Request.Rights) {
 		return a.merge(ctx, d, winner.ID, now)
 	}
 	d.Request, err = a.move(ctx, id, func(r *ledger.Request) { r.Status, r.VerifiedAt = dsr.Running, now })
@@ -309,6 +309,13 @@ func (a *Answer) merge(ctx context.Context, d dossier.Dossier, winner dsr.Reques
 	}
 	d.Request.DueAt = kept.DueAt
 	return d, nil
+}
+
+// plain reports whether a request says nothing beside its rights: what an
+// earlier one cannot know, such as another correction, must not end in it.
+func plain(d dossier.Dossier) bool {
+	r := d.Request
+	return !r.Words && r.By == "" && r.From == "" && r.To == "" && r.Parent == "" && len(r.Facts) == 0 && len(d.Subject.Changes) == 0
 }
 
 // covers reports whether every right asked is among those of the other request.

@@ -214,3 +214,35 @@ func TestUndecidableProofIsAPersons(t *testing.T) {
 	}
 	noCanary(t, "the log", s.log.String())
 }
+
+// What says more than its rights is not taken for the same as an earlier request.
+func TestWhatSaysMoreIsNotMerged(t *testing.T) {
+	for name, change := range map[string]func(*ledger.Request, *dsr.Subject){
+		"another correction": func(_ *ledger.Request, p *dsr.Subject) { p.Changes = []dsr.Change{{Field: "name", New: "Ada"}} },
+		"a time":             func(r *ledger.Request, _ *dsr.Subject) { r.From = "2024-01-01" },
+		"an answer":          func(r *ledger.Request, _ *dsr.Subject) { r.Facts = map[string]string{"age": "40"} },
+		"an earlier request": func(r *ledger.Request, _ *dsr.Subject) { r.Parent = ledger.NewRequestID() },
+		"nothing more":       func(*ledger.Request, *dsr.Subject) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t)
+			erasure := func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.Erasure} }
+			first := s.asked(dsrtest.Ada, erasure)
+			s.prove(first)
+			second := s.asked(dsrtest.Ada, erasure)
+			s.reseal(second, func(p *dsr.Subject) {
+				s.change(second, func(r *ledger.Request) { change(r, p) })
+			})
+			if status, _ := s.prove(second); status != http.StatusOK {
+				t.Fatalf("status %d", status)
+			}
+			want := dsr.Running
+			if name == "nothing more" {
+				want = dsr.Merged
+			}
+			if got := s.read(second).Status; got != want {
+				t.Errorf("the second request is %s, want %s", got, want)
+			}
+		})
+	}
+}
