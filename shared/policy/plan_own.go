@@ -7,24 +7,21 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 )
 
-// untouched reports whether a right that stops or marks found no category that
-// it touches: then somebody looks whether that is so.
-func (b *builder) untouched() bool {
-	for n, r := range b.w.rights {
-		if (r.Means() == dsr.ByStop || r.Means() == dsr.ByMark) && b.stopped&(1<<n) == 0 && !b.moot(r) {
-			return true
-		}
-	}
-	return false
-}
-
-// officer is the task of the person who reads and answers.
+// officer is the task of the person who reads and answers: what only people can
+// do, a transfer to another controller, which they agree with it, and a right
+// that stops or marks and found no data that it touches, so that somebody looks
+// whether that is so. The zero Visit says that nobody needs to.
 func (b *builder) officer() Visit {
 	v := Visit{System: dsr.Officer, Categories: []string{dsr.Words}, Manual: true}
 	for n, r := range b.w.rights {
-		if r.Means() == dsr.ByPerson || (r.Means() == dsr.ByStop || r.Means() == dsr.ByMark) && b.stopped&(1<<n) == 0 && !b.moot(r) {
+		m := r.Means()
+		untouched := (m == dsr.ByStop || m == dsr.ByMark) && b.stopped&(1<<n) == 0 && !b.moot(r)
+		if m == dsr.ByPerson || r == dsr.DirectTransfer || untouched {
 			v.Rights = append(v.Rights, r)
 		}
+	}
+	if len(v.Rights) == 0 || b.q.Only != nil {
+		return Visit{}
 	}
 	return v
 }

@@ -157,9 +157,7 @@ func (c *Company) order(q Question, w work) (Plan, error) {
 		act[last[s.ID]].add(dsr.Act, b.act(s, shares[s.ID]))
 	}
 	b.decisions()
-	if q.Only == nil && (dsr.Wants(w.rights, dsr.ByPerson) || b.untouched()) {
-		gather[0].add(dsr.Gather, b.officer())
-	}
+	gather[0].add(dsr.Gather, b.officer())
 	for i := range gather { // by depth they came in another order than the file's
 		c.sortVisits(gather[i].Visits)
 	}

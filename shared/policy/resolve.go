@@ -80,6 +80,8 @@ func (c *Company) Resolve(q Question) (Resolution, error) {
 		return Resolution{}, fmt.Errorf("deciding: %w", err)
 	}
 	d := decision{Company: c, q: q, laws: c.Laws(q.Place), on: c.local(received(q.Events)), work: work{asked: rights, reach: map[dsr.Right]map[string]bool{}}}
+	// Who asks only for what needs no proof has shown nothing.
+	d.q.Proved = q.Proved && slices.ContainsFunc(rights, func(r dsr.Right) bool { return !r.Proofless() })
 	for _, law := range d.laws {
 		d.out.Laws = append(d.out.Laws, law.ID)
 	}

@@ -203,6 +203,14 @@ func TestResolveRefersToTheCustomer(t *testing.T) {
 		}
 	}
 
+	// Who opts out proves nothing, so nobody is named.
+	named := q
+	named.Rights, named.Proved = []dsr.Right{dsr.ObjectionMarketing}, true
+	named.Identities = []dsr.Identity{{Kind: dsr.Email, Value: "ada@acme.example", Origin: dsr.Proved}}
+	if r := decided(t, c, named); r.Decision != DecideRefer || r.Referrals[0].Customer != "" {
+		t.Errorf("an opt-out is %s and names %+v", r.Decision, r.Referrals)
+	}
+
 	// What people read themselves is never somebody else's.
 	q.Rights = []dsr.Right{dsr.Complaint}
 	if r := decided(t, c, q); r.Decision != DecideRun {
@@ -428,6 +436,41 @@ func TestAddressesWait(t *testing.T) {
 		if acts == 0 {
 			t.Errorf("%s: nothing is corrected", field)
 		}
+	}
+}
+
+// People read what only they can answer, arrange a transfer, and look where a
+// stop found nothing to stop.
+func TestTheOfficerReads(t *testing.T) {
+	c := bare(t)
+	for right, reads := range map[dsr.Right]bool{
+		dsr.HumanReview: true, dsr.BalancingTest: true, dsr.DirectTransfer: true, dsr.Portability: false, dsr.Erasure: false,
+		dsr.ObjectionMarketing: false, dsr.LimitSensitive: true, dsr.OptOutOfSale: false,
+	} {
+		for i := range c.Categories {
+			c.Categories[i].Sensitive = false
+		}
+		p, err := c.Plan(question("PL", right))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := slices.ContainsFunc(p.Waves, func(w Wave) bool {
+			return slices.ContainsFunc(w.Visits, func(v Visit) bool { return v.System == dsr.Officer && slices.Equal(v.Rights, []dsr.Right{right}) })
+		})
+		if found != reads {
+			t.Errorf("%s: a person reads it is %v", right, found)
+		}
+	}
+	// A company that sells nothing records the opt-out and has nothing to stop;
+	// one that may sell must look.
+	c.Sales = []Sale{{ID: "s", Sells: "may"}}
+	c.Categories = slices.Clone(c.Categories)
+	for i := range c.Categories {
+		c.Categories[i].Purposes = nil
+	}
+	c.Receivers = nil
+	if p, err := c.Plan(question("PL", dsr.OptOutOfSale)); err != nil || len(p.Waves) != 1 || p.Waves[0].Visits[0].System != dsr.Officer {
+		t.Errorf("planned %v, error %v", lines(p), err)
 	}
 }
 

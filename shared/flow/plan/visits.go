@@ -51,7 +51,7 @@ func (s *Stage) plan(ctx context.Context, r ledger.Request) (planned, error) {
 			return planned{}, err
 		}
 		q := d.Question()
-		q.Proved, q.Can, q.Never = q.Proved && !r.Proofless(), s.can, s.never
+		q.Can, q.Never = s.can, s.never
 		p, decision, err := s.decide(q, r)
 		if err != nil {
 			return planned{}, err
