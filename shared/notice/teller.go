@@ -72,8 +72,11 @@ func (t Teller) referred(to string) string {
 
 // System is the plain name of a system.
 func (t Teller) System(id string) string {
-	if id == dsr.Officer {
+	switch id {
+	case dsr.Officer:
 		return Word(t.Lang, "your_message")
+	case dsr.Itself:
+		return Word(t.Lang, "our_systems")
 	}
 	if sys, ok := t.Company.System(id); ok {
 		return sys.Name

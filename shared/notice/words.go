@@ -167,7 +167,7 @@ var (
 	reasons = []string{"other", "cannot", policy.ReasonNoExport, policy.ReasonNoRectify, policy.ReasonNotSearchable, policy.ReasonForbidden,
 		"other_person", "shared_with_another_person", "cooling_off", "gone", "no_contact", "disproportionate"}
 	wordKeys = []string{"own_words", "one_record", "records", "system", "data", "result", "why", "kept_for", "source", "recipients", "sensitive", "withheld",
-		"processor", "third_party", "affiliate", "your_message", "what_you_wrote", "cannot_erase", "nothing_passed", "nothing_ours", "format", "officer", "phone", "post", "representative", "controller", "checked_agent", "checked_attorney", "checked_successor", "checked_parent", "checked_school",
+		"processor", "third_party", "affiliate", "your_message", "our_systems", "what_you_wrote", "cannot_erase", "nothing_passed", "nothing_ours", "format", "officer", "phone", "post", "representative", "controller", "checked_agent", "checked_attorney", "checked_successor", "checked_parent", "checked_school",
 		"method_agent", "method_attorney", "method_successor", "method_parent", "method_school", "old_address", "new_address"}
 )
 

@@ -227,7 +227,7 @@ func (a *Archive) input(r ledger.Request, visits []dsr.Visit) archive.Input {
 		case v.System == dsr.Officer:
 			s.Name = "Your message"
 		case v.System == dsr.Itself:
-			s.Name = "Our record of requests"
+			s.Name = "Our systems, and our record of requests"
 		}
 		for _, o := range v.Outcomes {
 			if _, err := dsr.ParseRight(o.Category); err == nil && v.System == dsr.Itself {

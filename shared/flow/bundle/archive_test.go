@@ -212,7 +212,7 @@ func TestArchiveNamesReceiversAndWhatItWithholds(t *testing.T) {
 	if len(facts.Recipients) < 5 {
 		t.Fatalf("the pack names %d recipients", len(facts.Recipients))
 	}
-	want := []string{"Who gets data from us", "Where we looked", "Our record of requests", "Nobody can be found there by name, so GDPR Art. 11 applies.",
+	want := []string{"Who gets data from us", "Where we looked", "our record of requests", "Nobody can be found there by name, so GDPR Art. 11 applies.",
 		"We hold data of this kind and send it to nobody", "We keep a record that you asked", "we keep a code made from your address", facts.Law, facts.Controller}
 	for _, r := range facts.Recipients {
 		want = append(want, r.Name)

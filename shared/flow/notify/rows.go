@@ -28,15 +28,26 @@ func (s *Subject) teller(r ledger.Request) notice.Teller {
 	return notice.Teller{Company: s.Company, Lang: r.Language, Place: r.Place(), Keeps: s.Keeps}
 }
 
-// rows are the outcomes of the visits. Writ's own records have sentences of
-// their own, and so do data that never leave: of them the kinds are named.
+// ownRecord reports whether an outcome among Writ's own is about Writ's records,
+// or a right that is refused: the letter has sentences of their own for both.
+// What else stands there is an outcome of a system that reports for itself.
+func ownRecord(v dsr.Visit, o dsr.Outcome) bool {
+	if v.System != dsr.Itself {
+		return false
+	}
+	_, err := dsr.ParseRight(o.Category)
+	return err == nil || o.Category == dsr.RequestRecord || o.Category == dsr.SuppressionRow
+}
+
+// rows are the outcomes of the visits. Of data that never leave the kinds are
+// named.
 func (s *Subject) rows(r ledger.Request, visits []dsr.Visit) (rows []notice.Row, withheld []string) {
 	tell := s.teller(r)
 	for _, v := range visits {
-		if v.System == dsr.Itself {
-			continue
-		}
 		for _, o := range v.Outcomes {
+			if ownRecord(v, o) {
+				continue
+			}
 			row := tell.Row(v.System, o)
 			if o.Kind == dsr.Refused && o.Reason == policy.ReasonForbidden {
 				if !slices.Contains(withheld, row.Data) {

@@ -213,10 +213,11 @@ func TestRefusalOfAPart(t *testing.T) {
 // The kinds that are held and never sent are named in the mail with the copy.
 func TestCopyNamesWhatItWithholds(t *testing.T) {
 	s := newStand(t, func(r *ledger.Request) { access(r); r.State = "CA" }, visit("app", dsr.Gather, dsr.VisitSettled, exported),
-		visit("stripe", dsr.Gather, dsr.VisitSettled, dsr.Outcome{Category: "payments", Kind: dsr.Refused, Reason: policy.ReasonForbidden}))
+		visit(dsr.Itself, dsr.Gather, dsr.VisitSettled, dsr.Outcome{Category: "payments", Kind: dsr.Refused, Reason: policy.ReasonForbidden},
+			dsr.Outcome{Category: "support", Kind: dsr.Refused, Reason: policy.ReasonNoExport}, dsr.Outcome{Category: dsr.RequestRecord, Kind: dsr.Told}))
 	s.tell("copy")
 	text := s.mail.All()[0].Text
-	for _, want := range []string{"What we hold and never send", "- Your payments and invoices", "Who gets data from us", "The kinds of data we work with"} {
+	for _, want := range []string{"What we hold and never send", "- Your payments and invoices", "System: Our systems\n  Data: What you wrote to our support\n  Result: could not be done (the system offers no way to copy it)", "Who gets data from us", "The kinds of data we work with"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the mail lacks %q:\n%s", want, text)
 		}
