@@ -68,6 +68,6 @@ func needs() map[string]need {
 		"sweep-records": {memory: small, timeout: 300,
 			ledger: []string{"DeleteRecords", "EndedRequests", "Holds"}},
 		"desk": {memory: small, timeout: 30, grants: []grant{hashes, opens, mails, starts, releases},
-			ledger: []string{"Allow", "Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "ReplaceSubject", "Request", "SaveRequest", "Subject", "Visits"}},
+			ledger: []string{"Allow", "Append", "Events", "Holds", "LiftHold", "MatterHolds", "Matters", "OpenRequests", "PlaceHold", "ProposeLift", "ReplaceSubject", "Request", "SaveRequest", "ScheduledRequests", "Subject", "Visits"}},
 	}
 }

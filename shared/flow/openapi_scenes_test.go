@@ -261,6 +261,16 @@ func (d *driver) desk(id dsr.RequestID) {
 
 	d.proof(act)
 
+	later := ledger.Request{ID: ledger.NewRequestID(), Channel: ledger.ChannelDeferral, Status: dsr.Scheduled, Parent: id, DueAt: d.now.AddDate(7, 0, 0),
+		Scope: []ledger.Portion{{System: "app", Categories: []string{"payments"}, Ground: "us_tax_records"}}}
+	if err := d.store.CreateRequest(context.Background(), later, ledger.SealedSubject{RequestID: later.ID}, dsr.Event{RequestID: later.ID, Chain: dsr.RequestChain, Kind: dsr.EventReceived, At: d.now}); err != nil {
+		d.t.Fatal(err)
+	}
+	if list := act(200, olga, "requests/scheduled", `{"request_id":"`+string(id)+`"}`); !strings.Contains(list, string(later.ID)) {
+		d.t.Errorf("what is scheduled is %s", list)
+	}
+	act(200, olga, "requests/scheduled", `{}`)
+	act(400, olga, "requests/scheduled", `{"request_id":"w1"}`, true)
 	act(200, olga, "requests/list", `{}`)
 	act(400, olga, "requests/list", `{"status":"open"}`, true)
 	visits := 0

@@ -29,6 +29,7 @@ type Ledger interface {
 	Visits(ctx context.Context, id dsr.RequestID) ([]dsr.Visit, error)
 	Events(ctx context.Context, id dsr.RequestID, chain string) ([]dsr.Event, error)
 	OpenRequests(ctx context.Context, f func(ledger.Request) error) error
+	ScheduledRequests(ctx context.Context, until time.Time, f func(ledger.Request) error) error
 	PlaceHold(ctx context.Context, h ledger.Hold) error
 	ProposeLift(ctx context.Context, key, matter string, l ledger.Lift) error
 	LiftHold(ctx context.Context, key, matter, by string) error
@@ -128,6 +129,8 @@ func (s *Stage) Handle(ctx context.Context, r web.Request) (web.Response, error)
 		return s.extend(ctx, r.Actor, a)
 	case "requests/list":
 		return s.list(ctx)
+	case "requests/scheduled":
+		return s.waiting(ctx, a)
 	case "requests/show":
 		return s.show(ctx, a)
 	case "requests/events":

@@ -84,7 +84,7 @@ func (s *stand) count(kind dsr.EventKind) int {
 	return n
 }
 
-var acts = []string{"holds/place", "holds/lift", "holds/show", "holds/list", "requests/list", "requests/show", "requests/events"}
+var acts = []string{"holds/place", "holds/lift", "holds/show", "holds/list", "requests/scheduled", "requests/list", "requests/show", "requests/events"}
 
 func TestWhoIsNotSignedIsRefused(t *testing.T) {
 	s := newStand(t)
