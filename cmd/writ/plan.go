@@ -54,10 +54,10 @@ type forecast struct {
 func planCommand() command {
 	return command{
 		name:    "plan",
-		summary: "tell what a request would do: systems, waves, outcomes expected, due date; nothing is touched",
+		summary: "tell what a request would do: decision, proof, due date, systems, waves, outcomes expected; nothing is touched",
 		setup: func(flags *flag.FlagSet) runner {
 			company := flags.String("company", "", "id of the company")
-			file := flags.String("request", "", `the request as JSON: {"rights":["erasure"],"identities":[{"kind":"email","value":"…"}],"country":"US","received_at":"2026-11-22T09:00:00Z"}; - for standard input`)
+			file := flags.String("request", "", `the request as JSON: {"rights":["erasure"],"identities":[{"kind":"email","value":"…"}],"country":"US","state":"CA","received_at":"2026-11-22T09:00:00Z","plan":"","facts":{"age":15,"by":"parent","fields":"email"}}; - for standard input`)
 			return func(_ context.Context, c console, args []string) error {
 				switch {
 				case len(args) > 0:

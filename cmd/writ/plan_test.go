@@ -93,7 +93,7 @@ func TestPlanRefusesWithoutRepeatingTheRequest(t *testing.T) {
 		"state: no regime":              {`"country":"US"`, `"country":"US","state":"ZZ"`},
 		"needs its country":             {`"country":"US"`, `"country":"","state":"CA"`},
 		"none is asked":                 {`"access","erasure"`, ``},
-		"something follows":           {`"}`, `"} {}`},
+		"something follows":             {`"}`, `"} {}`},
 	} {
 		if want == "something follows" {
 			change = [2]string{`:00Z"}`, `:00Z"} {}`}
@@ -113,5 +113,76 @@ func TestPlanRefusesWithoutRepeatingTheRequest(t *testing.T) {
 		if _, _, code := writ(t, args...); code != exitUsage {
 			t.Errorf("%v: exit status %d, want %d", args, code, exitUsage)
 		}
+	}
+}
+
+// Each company's own plan: whose data, what is asked, what is kept and on which
+// ground; no list is null, and the same request gives the same bytes.
+func TestPlanOfEachCompany(t *testing.T) {
+	type task struct{ system, category, expects, ground, until string }
+	for name, c := range map[string]struct {
+		company, request string
+		decision, due    string
+		proof            []string
+		task             task
+	}{
+		"an organisation's member is referred": {"learnai", `{"rights":["erasure"],"country":"PL","plan":"business","received_at":"2026-01-31T09:00:00Z"}`,
+			"refer", "2026-03-02", []string{}, task{"app", "account", "referred", "", ""}},
+		"a copy in California": {"learnai", `{"rights":["access"],"country":"US","state":"CA","plan":"free","received_at":"2026-11-20T09:00:00Z"}`,
+			"run", "2027-01-04", []string{"mailbox", "match_points(3)", "declaration"}, task{"app", "account", "exported", "", ""}},
+		"a consent taken back that ends the service": {"learningcart", `{"rights":["consent_withdrawal"],"country":"BR","received_at":"2026-11-20T09:00:00Z"}`,
+			"ask", "2026-11-23", []string{}, task{"writ", "suppression_row", "suppressed", "", ""}},
+		"customers' content is split off": {"wearelearning", `{"rights":["erasure"],"country":"NO","received_at":"2026-03-02T09:00:00Z"}`,
+			"split", "2026-04-07", []string{"mailbox"}, task{"billing", "billing", "retained", "no_bookkeeping", "2031-12-31"}},
+		"accounts are kept by Polish law": {"cambridge-ai", `{"rights":["erasure"],"country":"PL","received_at":"2026-01-31T09:00:00Z"}`,
+			"run", "2026-03-02", []string{"mailbox", "match_points(2)"}, task{"payment", "purchases", "retained", "pl_accounting", "2031-12-31"}},
+		"and nobody is found in the tutor": {"cambridge-ai", `{"rights":["access"],"country":"PL","received_at":"2026-01-31T09:00:00Z"}`,
+			"run", "2026-03-02", []string{"mailbox", "match_points(2)"}, task{"tutor", "tutor_audio", "refused", "", ""}},
+		"what no law gives": {"pythonmaster", `{"rights":["shine_the_light"],"country":"PL","received_at":"2026-01-31T09:00:00Z"}`,
+			"refuse", "2026-03-02", []string{}, task{"writ", "shine_the_light", "refused", "", ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := requestFile(t, c.request)
+			out, errs, code := writ(t, "plan", "--json", "--company", c.company, "--request", file)
+			if code != exitDone {
+				t.Fatalf("exit status %d: %s", code, errs)
+			}
+			if again, _, _ := writ(t, "plan", "--json", "--company", c.company, "--request", file); again != out {
+				t.Error("the same request gives other bytes")
+			}
+			if strings.Contains(out, "null") {
+				t.Errorf("a list is null:\n%s", out)
+			}
+			var f struct {
+				Decision, Due string
+				Proof         []string
+				Tasks         []struct {
+					System, Category, Expects, Ground, Until, Rule string
+					NotBefore                                      string `json:"not_before"`
+				}
+			}
+			if err := json.Unmarshal([]byte(out), &f); err != nil {
+				t.Fatal(err)
+			}
+			if f.Decision != c.decision || f.Due != c.due || !slices.Equal(f.Proof, c.proof) {
+				t.Errorf("decided %s by %s with %v; want %s by %s with %v", f.Decision, f.Due, f.Proof, c.decision, c.due, c.proof)
+			}
+			found := false
+			for _, x := range f.Tasks {
+				found = found || task{x.System, x.Category, x.Expects, x.Ground, x.Until} == c.task
+				if x.Rule == "" {
+					t.Errorf("%s %s rests on no rule", x.System, x.Category)
+				}
+				if x.Expects == "retained" && x.NotBefore != x.Until {
+					t.Errorf("%s %s: its erasure follows on %q, the ground ends on %q", x.System, x.Category, x.NotBefore, x.Until)
+				}
+			}
+			if !found {
+				t.Errorf("there is no task %+v", c.task)
+			}
+			if _, errs, code := writ(t, "plan", "--company", c.company, "--request", file); code != exitDone {
+				t.Errorf("for people: exit status %d, %s", code, errs)
+			}
+		})
 	}
 }
