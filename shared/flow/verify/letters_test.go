@@ -163,3 +163,41 @@ func TestChallengeOfAnErasureForetellsIt(t *testing.T) {
 		t.Error("who asks for a copy reads of an erasure")
 	}
 }
+
+// Every right, asked of every company, can be confirmed: no challenge is held back by
+// what a pack leaves open.
+func TestEveryRightOfEveryCompanyIsChallenged(t *testing.T) {
+	mails := 0
+	for _, name := range policy.Companies() {
+		company, err := policy.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plans := []string{""}
+		for _, role := range company.Roles {
+			plans = append(plans, role.Plans...)
+		}
+		s := newStand(t)
+		s.challenge.Company = company
+		for _, place := range []string{"PL", "US-CA", "US-VA", "BR"} {
+			for _, right := range dsr.Rights() {
+				for _, plan := range plans {
+					if plan != "" && right != dsr.Erasure {
+						continue
+					}
+					s.asked(dsrtest.Ada, func(r *ledger.Request) {
+						r.Rights, r.Plan = []dsr.Right{right}, plan
+						r.Country, r.State, _ = strings.Cut(place, "-")
+					})
+					mails++
+				}
+			}
+		}
+		s.asked(dsrtest.Ada, func(r *ledger.Request) { r.Rights, r.Words = nil, true })
+		mails++
+		if n := len(s.mail.All()); n != mails {
+			t.Fatalf("%s: %d mails of %d", name, n, mails)
+		}
+		mails = 0
+	}
+}
