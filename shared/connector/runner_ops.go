@@ -89,10 +89,11 @@ func (w *visit) suppress(ctx context.Context, t Task) (Receipt, error) {
 	if len(purposes) == 0 {
 		purposes = []dsr.Purpose{dsr.AllUse}
 	}
-	key, unknown := t.Key, false
+	key, asked, unknown := t.Key, false, false
 	var all Receipt
 	for _, p := range purposes {
 		helps := p == dsr.AllUse && w.has(dsr.Erase)
+		asked = asked || !helps
 		if helps && w.only(dsr.Erase) != nil {
 			continue
 		}
@@ -116,7 +117,6 @@ func (w *visit) suppress(ctx context.Context, t Task) (Receipt, error) {
 		}
 	}
 	for _, category := range w.v.For(dsr.Suppress) {
-		asked := !slices.Equal(purposes, []dsr.Purpose{dsr.AllUse}) || !w.has(dsr.Erase)
 		marked := !unknown && slices.ContainsFunc(all.Outcomes, func(o dsr.Outcome) bool { return o.Category == category })
 		if n := w.secret.Found.Counts[category]; asked && !marked && n > 0 {
 			all.Outcomes = slices.DeleteFunc(all.Outcomes, func(o dsr.Outcome) bool { return o.Category == category })

@@ -284,9 +284,21 @@ func TestRightsThatChangeAndStop(t *testing.T) {
 
 	t.Run("a name is corrected at once", func(t *testing.T) {
 		c := newCompany(t, server)
+		c.pack.Receivers = append(c.pack.Receivers,
+			policy.Recipient{ID: "partner", Name: "Partner Ltd", Standing: "third_party", Told: true, Mail: "privacy@partner.example", Categories: []string{"account"}},
+			policy.Recipient{ID: "printer", Name: "Printer Ltd", Standing: "third_party", Told: true, Where: "its front desk", Categories: []string{"account"}})
 		c.ask(true, []dsr.Change{{Field: "name", New: "Ada Corrected"}}, dsr.Rectification)
 		if out := c.run(); out.Open != 0 || !out.Notify {
 			t.Errorf("collected %+v", out)
+		}
+		if got := c.outcomes("tell_partner", "tell_printer"); !slices.Equal(got, []string{"tell_partner account told", "tell_printer account told"}) {
+			t.Errorf("the recipients: %v", got)
+		}
+		if m := c.mail.To("privacy@partner.example"); len(m) != 1 || !strings.Contains(m[0].Text, "Ada Corrected") || !strings.Contains(m[0].Text, dsrtest.Ada.Email) {
+			t.Errorf("%d notices to the partner", len(m))
+		}
+		if !slices.Contains(c.tasks, "tell_printer: Tell a recipient") {
+			t.Errorf("nobody tells the printer: %v", c.tasks)
 		}
 		if got := c.outcomes("app", "stripe"); !slices.Contains(got, "app account rectified") || !slices.Contains(got, "stripe payment_profile rectified") {
 			t.Errorf("outcomes %v", got)
