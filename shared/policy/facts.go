@@ -74,7 +74,10 @@ func (c *Company) Facts(kind string, q Question) NoticeFacts {
 		f.Clock = due.Says
 	}
 	switch kind {
+	case NoticeEraseConfirm:
+		f.Lost = c.lostByAnswer(q)
 	case NoticeOptOut:
+		f.Lost = c.lostByAnswer(q)
 		c.optedOut(&f, q)
 	case NoticeBreachSubject:
 		f.Hours = c.hours("subjects")
@@ -309,6 +312,27 @@ func (c *Company) optedOut(f *NoticeFacts, q Question) {
 	if q.Place.Clean() == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
 		f.NextAsk = f.Received.In(c.Zone).AddDate(1, 0, 0).Format(time.DateOnly)
 	}
+}
+
+// lostByAnswer is what stops working with the answers that a person gave, or
+// with the safe ones where they gave none.
+func (c *Company) lostByAnswer(q Question) []string {
+	var out []string
+	for _, a := range c.Asks {
+		if len(a.Plans) > 0 && !slices.Contains(a.Plans, q.Plan) || !matches(a.Rights, q.Rights...) {
+			continue
+		}
+		answer, said := q.Facts[a.Answer]
+		if !said {
+			answer = a.Default
+		}
+		for _, e := range a.Effects {
+			if e.Choice == answer {
+				out = append(out, filled(e.Lost)...)
+			}
+		}
+	}
+	return out
 }
 
 // hours is the shortest promise about telling of a breach.

@@ -113,6 +113,29 @@ func TestAnOptOutSaysWhatStopsWhatIsLostAndWhatGoesOn(t *testing.T) {
 	}
 }
 
+// What stops working follows the person's answer, and the safe one where none was given.
+func TestWhatIsLostFollowsTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		company, kind string
+		right         dsr.Right
+		facts         map[string]string
+		want          string
+	}{
+		{"learningcart", policy.NoticeOptOut, dsr.ConsentWithdrawal, map[string]string{"withdraw": "all"}, "your training end"},
+		{"learningcart", policy.NoticeOptOut, dsr.ConsentWithdrawal, map[string]string{"withdraw": "marketing_and_cookies"}, ""},
+		{"learningcart", policy.NoticeOptOut, dsr.ConsentWithdrawal, nil, ""},
+		{"learningcart", policy.NoticeOptOut, dsr.ObjectionMarketing, map[string]string{"withdraw": "all"}, ""},
+		{"pythonmaster", policy.NoticeEraseConfirm, dsr.Erasure, nil, "certificates"},
+		{"pythonmaster", policy.NoticeEraseConfirm, dsr.Erasure, map[string]string{"course_progress": "keep"}, ""},
+		{"pythonmaster", policy.NoticeErasure, dsr.Erasure, nil, ""},
+	} {
+		f := load(t, c.company).Facts(c.kind, asked("2026-03-02", policy.Question{Rights: []dsr.Right{c.right}, Place: "BR", Facts: c.facts}))
+		if got := strings.Join(f.Lost, " "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s with %v: %q is lost, want %q", c.company, c.kind, c.facts, got, c.want)
+		}
+	}
+}
+
 func TestNoticesCarryTheirOwnSentences(t *testing.T) {
 	f := facts(t, "pythonmaster", policy.NoticeBreachSubject, "PL")
 	if f.Hours != 72 {

@@ -153,10 +153,11 @@ type Ask struct {
 }
 
 // AskEffect is what an answer changes: those categories are left out of what is
-// erased or stopped.
+// erased or stopped, and that stops working.
 type AskEffect struct {
 	Choice string   `toml:"choice"`
 	Spare  []string `toml:"spare"` // categories left as they are
+	Lost   string   `toml:"lost"`  // what stops working with this answer, one plain sentence; "" for nothing
 }
 
 // Route sends a part of a request to somebody else: fields that only an
