@@ -210,6 +210,11 @@ func (l *Language) date(s string) string {
 
 func nothingLost(f policy.NoticeFacts, _ Values) bool  { return len(filled(f.Lost)) == 0 }
 func nothingStill(f policy.NoticeFacts, _ Values) bool { return len(filled(f.Still)) == 0 }
+
+// weighed reports whether something was stopped while reasons are weighed (GDPR
+// Art. 21(1), 18(1)(d)).
+func weighed(_ policy.NoticeFacts, v Values) bool { return slices.Contains(v.Purposes, dsr.Objected) }
+
 func toldNobody(_ policy.NoticeFacts, v Values) bool {
 	return len(rowsOf(v, dsr.Told, dsr.Impossible)) == 0
 }

@@ -229,7 +229,7 @@ var kinds = map[string]kind{
 		needs:   join(whose, []need{nextAsk}, always("Purposes")),
 		leads:   []string{"lead", "lead_part", "lead_some", "lead_nothing", "lead_cannot", "lead_never"},
 		lead:    changed(dsr.Suppressed, dsr.Restricted),
-		body: join([]block{going, own("scope", head|text)}, results, []block{stops, still, {key: "nothing_else", says: text, when: nothingStill}, lost,
+		body: join([]block{going, own("scope", head|text), {key: "weigh", says: text, when: weighed}}, results, []block{stops, still, {key: "nothing_else", says: text, when: nothingStill}, lost,
 			{key: "nothing_lost", says: text, when: nothingLost}, own("fair", text), own("lasts", head|text), own("next_ask", text)}, record, []block{refusals, disagree, status}, about),
 	},
 	policy.NoticeAnswer: {
@@ -262,7 +262,7 @@ var kinds = map[string]kind{
 	policy.NoticeRecipient: {
 		version: "1",
 		needs:   always("Company", "Reference", "Facts.Contacts.Mail", "To", "Action", "SubjectKey", "Deadline", "Callback"),
-		body: []block{own("key", head|text), own("action", head|text), own("fields", text), {key: "changed", says: head, items: func(w *writer) []string { return w.values.Fields }},
+		body: []block{own("key", head|text), own("action", head|text), {key: "changed", says: head, items: func(w *writer) []string { return w.values.Fields }},
 			own("pass_on", text), own("deadline", head|text), own("impossible", text)},
 	},
 	policy.NoticeAgent:  inPlaceOf,

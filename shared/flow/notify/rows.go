@@ -87,7 +87,7 @@ func (s *Subject) values(d dossier.Dossier, visits []dsr.Visit) notice.Values {
 		}
 	}
 	for _, right := range r.Rights {
-		if p := right.Stops(); p != "" && right.Means() == dsr.ByStop && !slices.Contains(v.Purposes, p) {
+		if p := right.Stops(); ends(right) && !slices.Contains(v.Purposes, p) {
 			v.Purposes = append(v.Purposes, p)
 		}
 	}

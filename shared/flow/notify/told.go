@@ -28,17 +28,21 @@ func (s *Subject) decision(d dossier.Dossier) (policy.Resolution, error) {
 	return found, nil
 }
 
-// told is one kind of notice with the means of the rights that it answers.
+// told is one kind of notice with the rights that it answers.
 var told = []struct {
-	kind string
-	by   []dsr.Means
+	kind    string
+	answers func(dsr.Right) bool
 }{
-	{policy.NoticeErasure, []dsr.Means{dsr.ByRemoval}},
-	{policy.NoticeRectification, []dsr.Means{dsr.ByChange}},
-	{policy.NoticeRestriction, []dsr.Means{dsr.ByMark}},
-	{policy.NoticeOptOut, []dsr.Means{dsr.ByStop}},
-	{policy.NoticeStatement, []dsr.Means{dsr.ByStatement}},
+	{policy.NoticeErasure, func(r dsr.Right) bool { return r.Means() == dsr.ByRemoval }},
+	{policy.NoticeRectification, func(r dsr.Right) bool { return r.Means() == dsr.ByChange }},
+	{policy.NoticeRestriction, func(r dsr.Right) bool { return r.Means() == dsr.ByMark && !ends(r) }},
+	{policy.NoticeOptOut, ends},
+	{policy.NoticeStatement, func(r dsr.Right) bool { return r.Means() == dsr.ByStatement }},
 }
+
+// ends reports whether a right ends a use, so that its letter says which. An
+// objection does, while it is weighed (GDPR Art. 21(1)).
+func ends(r dsr.Right) bool { return r.Means() == dsr.ByStop || r == dsr.Objection }
 
 // kinds are the notices of which an answer is made, by what was asked and what was
 // decided, the most lasting first.
@@ -46,7 +50,7 @@ func kinds(r ledger.Request, found policy.Resolution) []string {
 	var all []string
 	run := found.Plan.Rights
 	for _, t := range told {
-		if dsr.Wants(run, t.by...) {
+		if slices.ContainsFunc(run, t.answers) {
 			all = append(all, t.kind)
 		}
 	}

@@ -91,7 +91,7 @@ func TestAnswerIsTheNoticesOfWhatWasAsked(t *testing.T) {
 		"restriction": {asks("PL", dsr.Restriction), []dsr.Visit{visit("app", dsr.Act, dsr.VisitSettled, outcome("account", dsr.Restricted))},
 			[]string{policy.NoticeRestriction}, []string{"We keep your data and no longer use it", "before we use it again"}, nil},
 		"objection": {asks("PL", dsr.Objection), []dsr.Visit{visit("app", dsr.Act, dsr.VisitSettled, outcome("account", dsr.Suppressed))},
-			[]string{policy.NoticeRestriction}, []string{"no longer use"}, nil},
+			[]string{policy.NoticeOptOut}, []string{"We have stopped the use that you object to.", "while we weigh your reasons"}, nil},
 		"no marketing": {asks("PL", dsr.ObjectionMarketing), []dsr.Visit{visit("app", dsr.Act, dsr.VisitSettled, outcome("marketing", dsr.Suppressed))},
 			[]string{policy.NoticeOptOut}, []string{"We have stopped marketing.", "So that it lasts"}, []string{"We do not ask you to change your mind before"}},
 		"no sale": {asks("US-CA", dsr.OptOutOfSale), []dsr.Visit{own(outcome(dsr.SuppressionRow, dsr.Suppressed))},
