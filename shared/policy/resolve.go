@@ -170,6 +170,8 @@ func (d *decision) notices(run []dsr.Right) []string {
 			due[NoticePortability] = true
 		case r == dsr.ChildReport:
 			due[NoticeChildReport] = true
+		case r == dsr.Objection: // what ends while it is weighed
+			due[NoticeOptOut] = true
 		default:
 			due[noticeOf[r.Means()]] = true
 		}
