@@ -38,7 +38,7 @@ func (c *Company) ground(category string, laws []Regime) (Ground, bool) {
 	var first Ground
 	found := false
 	for _, law := range laws {
-		if !law.erases() {
+		if !law.gives(dsr.Erasure) {
 			continue
 		}
 		i := slices.IndexFunc(c.Grounds, func(g Ground) bool {
@@ -52,13 +52,6 @@ func (c *Company) ground(category string, laws []Regime) (Ground, bool) {
 		}
 	}
 	return first, found
-}
-
-// erases reports whether a law gives the right of erasure at all.
-func (r Regime) erases() bool {
-	return slices.ContainsFunc(r.Rules, func(rule Rule) bool {
-		return rule.reach(r.Place) > 0 && slices.Contains(rule.Rights, dsr.Erasure)
-	})
 }
 
 // months is how long the ground reaches.
