@@ -87,7 +87,7 @@ func TestPacksSideBySide(t *testing.T) {
 // stay under the law of Poland whoever asks; a purchase is kept to the end of a year.
 func TestPolishPapersAreKeptToTheEndOfAYear(t *testing.T) {
 	c := load(t, "cambridge-ai")
-	for _, place := range []dsr.Place{"PL", "DE", ""} {
+	for _, place := range []dsr.Place{"PL", "DE", "US-CA", "US-TX", ""} {
 		g, ok := c.Ground("purchases", place)
 		if !ok || g.ID != "pl_accounting" {
 			t.Fatalf("%q: purchases are kept on %+v", place, g)
@@ -98,5 +98,12 @@ func TestPolishPapersAreKeptToTheEndOfAYear(t *testing.T) {
 	}
 	if _, open := c.Undecided("purchases", "PL"); open {
 		t.Error("what a ground settles is said to be undecided")
+	}
+	for _, place := range []dsr.Place{"GB", "CH", "BR"} {
+		g, ok := c.Ground("purchases", place)
+		d, open := c.Undecided("purchases", place)
+		if ok || !open || d.ID != "purchases_elsewhere" {
+			t.Errorf("%s: purchases are kept on %q, and %q is undecided; want no ground of a law that accepts only its own", place, g.ID, d.ID)
+		}
 	}
 }
