@@ -91,7 +91,8 @@ func (c *Challenge) Handle(ctx context.Context, in Input) (Output, error) {
 }
 
 // Send mails the challenge if it is due and was not mailed, and the one
-// reminder if half of the time has passed. The sweep calls it too.
+// reminder if half of the time has passed; who lost the mailbox gets the
+// confirmation of receipt instead. The sweep calls it too.
 func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 	d, err := dossier.Open(ctx, c.Ledger, c.Keys, id)
 	if err != nil {
@@ -102,6 +103,8 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 	_, sent := r.Notices[noticeChallenge]
 	remind := sent && r.RemindedAt.IsZero() && now.After(r.ProofDue.Add(-reminderBefore))
 	switch {
+	case r.Status == dsr.NeedsAttention && r.Reason == ledger.ReasonAddressLost:
+		return c.acknowledge(ctx, d)
 	case r.Status != dsr.Verifying || now.After(r.ProofDue):
 		return nil
 	case !sent && now.Before(r.MailAfter):
@@ -123,16 +126,22 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 		}
 		kinds = append(kinds, k)
 	}
-	if dsr.Wants(r.Rights, dsr.ByRemoval) {
+	if dsr.Wants(r.Rights, dsr.ByRemoval) && len(c.forecast(d)) > 0 { // else all of it is somebody else's, or refused
 		kinds = append(kinds, policy.NoticeEraseConfirm)
 	}
 	letter, err := c.letter(d, kinds, links)
 	if err != nil {
 		return err
 	}
-	message, err := letter.Message(d.Subject.MailTo())
+	return c.post(ctx, d, d.Subject.MailTo(), name, kind, kinds, letter)
+}
+
+// post mails a letter to an address, once under its name, and records it.
+func (c *Challenge) post(ctx context.Context, d dossier.Dossier, to, name string, kind dsr.EventKind, kinds []string, letter mail.Letter) error {
+	id, now := d.Request.ID, c.Now()
+	message, err := letter.Message(to)
 	if err != nil {
-		return fmt.Errorf("writing the challenge of request %s: %w", id, err)
+		return fmt.Errorf("writing %s of request %s: %w", name, id, err)
 	}
 	messageID, err := c.Mail.Send(ctx, message, string(id)+"/"+name)
 	if err != nil {
@@ -143,14 +152,14 @@ func (c *Challenge) Send(ctx context.Context, id dsr.RequestID) error {
 			r.Notices = map[string]ledger.Notice{}
 		}
 		r.Notices[name] = ledger.Notice{SentAt: now, MessageID: messageID}
-		if remind {
+		if name == noticeReminder {
 			r.RemindedAt = now
 		}
 		return nil
 	}); err != nil {
 		return fmt.Errorf("recording %s of request %s: %w", name, id, err)
 	}
-	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: kind, At: now, Run: r.Run, Detail: mailed(name, kinds, letter.Lang)})
+	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: kind, At: now, Run: d.Request.Run, Detail: mailed(name, kinds, letter.Lang)})
 }
 
 // mailed is what the record of a mail says: which notices it is made of, in which
@@ -167,7 +176,10 @@ const (
 	noticeChallenge = "challenge#1"
 	noticeReminder  = "reminder#1"
 	noticeAgent     = "agent#1"
-	reminderBefore  = 84 * time.Hour // half of the seven days
+
+	noticeAcknowledge = "acknowledge#1"
+
+	reminderBefore = 84 * time.Hour // half of the seven days
 )
 
 type links struct{ confirm, disown string }
@@ -202,19 +214,12 @@ func (c *Challenge) letter(d dossier.Dossier, kinds []string, l links) (mail.Let
 	r, lang := d.Request, d.Request.Language
 	by := string(r.By)
 	v := notice.Values{
-		Company: c.Company.Name, Zone: c.Company.Zone, Reference: string(r.ID), Rights: r.Rights, Words: r.Words, Due: r.DueAt, Proof: c.proofs(d),
+		Company: c.Company.Name, Zone: c.Company.Zone, Reference: string(r.ID), Rights: r.Rights, Words: r.Words, Received: received(r), Due: r.DueAt, Proof: c.proofs(d),
 		ConfirmLink: l.confirm, DisownLink: l.disown, LinkDue: r.ProofDue,
 		Requester: r.By, Checked: notice.Word(lang, "checked_"+by), Method: notice.Word(lang, "method_"+by),
 	}
-	for _, e := range r.Clock {
-		if e.Kind == dsr.Received && (v.Received.IsZero() || e.At.Before(v.Received)) {
-			v.Received = e.At
-		}
-	}
 	if slices.Contains(kinds, policy.NoticeEraseConfirm) {
-		if v.Rows = c.forecast(d, v.Received); len(v.Rows) == 0 { // all of it is somebody else's, or refused
-			kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == policy.NoticeEraseConfirm })
-		}
+		v.Rows = c.forecast(d)
 	}
 	var all []mail.Letter
 	for _, kind := range kinds {
@@ -227,16 +232,27 @@ func (c *Challenge) letter(d dossier.Dossier, kinds []string, l links) (mail.Let
 	return notice.Join(all...), nil
 }
 
+// received is when the request came first.
+func received(r ledger.Request) time.Time {
+	var at time.Time
+	for _, e := range r.Clock {
+		if e.Kind == dsr.Received && (at.IsZero() || e.At.Before(at)) {
+			at = e.At
+		}
+	}
+	return at
+}
+
 // forecast is what an erasure should do, so that the person reads it before they
 // confirm. It rests on the pack alone: nothing was looked up yet.
-func (c *Challenge) forecast(d dossier.Dossier, received time.Time) []notice.Row {
+func (c *Challenge) forecast(d dossier.Dossier) []notice.Row {
 	found, err := c.Company.Resolve(d.Question())
 	if err != nil {
 		return nil
 	}
 	tell := notice.Teller{Company: c.Company, Lang: d.Request.Language, Place: d.Request.Place()}
 	var rows []notice.Row
-	for _, e := range c.Company.Expect(found.Plan, d.Request.Place(), received) {
+	for _, e := range c.Company.Expect(found.Plan, d.Request.Place(), received(d.Request)) {
 		if e.System != dsr.Itself && e.Phase == dsr.Act {
 			rows = append(rows, tell.Row(e.System, dsr.Outcome{Category: e.Category, Kind: e.Expects, Ground: e.Ground, Until: e.Until}))
 		}
@@ -250,6 +266,9 @@ func (c *Challenge) forecast(d dossier.Dossier, received time.Time) []notice.Row
 // proves, and what law and pack add.
 func (c *Challenge) proofs(d dossier.Dossier) []policy.Proof {
 	all := []policy.Proof{policy.Mailbox}
+	if d.Request.Reason == ledger.ReasonAddressLost {
+		return []policy.Proof{policy.DocumentProof}
+	}
 	if len(d.Request.Rights) == 0 {
 		return all
 	}
@@ -268,7 +287,6 @@ func (c *Challenge) proofs(d dossier.Dossier) []policy.Proof {
 // tellAgent tells an agent, who is not the one the challenge goes to, what is
 // checked (11 CCR 7063). It is sent once, and holds no link: the person decides.
 func (c *Challenge) tellAgent(ctx context.Context, d dossier.Dossier, kind string) error {
-	id, now := d.Request.ID, c.Now()
 	_, told := d.Request.Notices[noticeAgent]
 	if told || d.Request.By != dsr.Agent || len(d.Subject.Identities) < 2 {
 		return nil
@@ -277,25 +295,21 @@ func (c *Challenge) tellAgent(ctx context.Context, d dossier.Dossier, kind strin
 	if err != nil {
 		return err
 	}
-	message, err := letter.Message(d.Subject.Identities[1].Value)
-	if err != nil {
-		return fmt.Errorf("writing to the agent of request %s: %w", id, err)
-	}
-	messageID, err := c.Mail.Send(ctx, message, string(id)+"/"+noticeAgent)
-	if err != nil {
-		return fmt.Errorf("mailing the agent of request %s: %w", id, err)
-	}
-	if _, err := ledger.Change(ctx, c.Ledger, id, func(r *ledger.Request) error {
-		if r.Notices == nil {
-			r.Notices = map[string]ledger.Notice{}
-		}
-		r.Notices[noticeAgent] = ledger.Notice{SentAt: now, MessageID: messageID}
+	return c.post(ctx, d, d.Subject.Identities[1].Value, noticeAgent, dsr.EventMailed, []string{kind}, letter)
+}
+
+// acknowledge confirms the receipt of a request that no mail can prove, because
+// the person lost the mailbox: a person of the company goes on with it.
+func (c *Challenge) acknowledge(ctx context.Context, d dossier.Dossier) error {
+	if _, sent := d.Request.Notices[noticeAcknowledge]; sent || c.Now().Before(d.Request.MailAfter) {
 		return nil
-	}); err != nil {
-		return fmt.Errorf("recording the agent's notice of request %s: %w", id, err)
 	}
-	return c.Ledger.Append(ctx, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventMailed, At: now, Run: d.Request.Run,
-		Detail: mailed(noticeAgent, []string{kind}, letter.Lang)})
+	kinds := []string{policy.NoticeAcknowledge}
+	letter, err := c.letter(d, kinds, links{})
+	if err != nil {
+		return err
+	}
+	return c.post(ctx, d, d.Subject.MailTo(), noticeAcknowledge, dsr.EventMailed, kinds, letter)
 }
 
 // asked says in words what a request asks for.

@@ -201,3 +201,36 @@ func TestEveryRightOfEveryCompanyIsChallenged(t *testing.T) {
 		mails = 0
 	}
 }
+
+// Who lost the mailbox cannot prove it, so they get the confirmation of receipt at the
+// address where they can be reached, once, and no link.
+func TestLostMailboxIsAcknowledged(t *testing.T) {
+	s := newStand(t)
+	id := substitute(t, s, dsr.Unmailable)
+	if _, err := ledger.Change(t.Context(), s.ledger, id, func(r *ledger.Request) error {
+		r.Status, r.Owner, r.Reason = dsr.NeedsAttention, ledger.OfficerRole, ledger.ReasonAddressLost
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := s.challenge.Send(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := s.mail.To(dsrtest.Ben.Email)
+	if len(all) != 1 || len(s.mail.All()) != 1 || strings.Contains(all[0].Text, "?t=") {
+		t.Fatalf("%d mails, %d to the new address", len(s.mail.All()), len(all))
+	}
+	for _, want := range []string{string(id), "a copy of your data", "2 November 2026", "You have our answer by 2 December 2026", "which paper we need", "privacy@pythonmaster.com"} {
+		if !strings.Contains(all[0].Text, want) {
+			t.Errorf("it does not say %q:\n%s", want, all[0].Text)
+		}
+	}
+	if _, err := ledger.Change(t.Context(), s.ledger, id, func(r *ledger.Request) error { r.Reason = "fault"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.challenge.Send(t.Context(), id); err != nil || len(s.mail.All()) != 1 || s.count(id, dsr.EventMailed) != 1 {
+		t.Errorf("another cause: %v, %d mails", err, len(s.mail.All()))
+	}
+}
