@@ -167,6 +167,23 @@ func TestStopping(t *testing.T) {
 	}
 }
 
+// A mark that was added after a person was asked is set when they say so.
+func TestStoppingAgain(t *testing.T) {
+	s := newStand(t, nil, located(), stop("app", dsr.Sale))
+	s.sealFootprint()
+	s.vendor.stops = dsr.Marketing
+	if out, err := s.visitApp(dsr.Act); err != nil || out.Cause != connector.CauseNotMarked {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	s.ask("app", dsr.Act, "w")
+	s.vendor.stops = dsr.Sale
+	s.say(platform, connector.AnswerAgain)
+	s.done(dsr.Act)
+	if v := s.visit("app#act"); kinds(v) != "suppressed" || s.vendor.marks["r1"] != dsr.Sale {
+		t.Errorf("left as %s, marks %v", kinds(v), s.vendor.marks)
+	}
+}
+
 // What an opt-out does can be undone, so nobody asks for proof: the address that
 // was given finds the record. It finds nothing for any other visit.
 func TestStoppingNeedsNoProof(t *testing.T) {
