@@ -24,7 +24,7 @@ func Tables() []Table {
 	return []Table{Requests, Subjects, Tasks, Events, Holds, Tokens, Suppression}
 }
 
-// OpenIndex is the sparse index of open requests by due date.
+// OpenIndex is the index of requests by shelf (open, scheduled, ended) and date.
 const OpenIndex = "OPEN"
 
 // Prefixes of the bucket and the days after which the lifecycle deletes what an

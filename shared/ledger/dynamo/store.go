@@ -37,8 +37,8 @@ type Tables struct {
 	Suppression string // hash
 }
 
-// OpenIndex is the sparse index of requests that still need something: keys
-// open and due_at. It needs no projection beyond the keys, so that a write to a
+// OpenIndex is the index of requests by shelf, ledger.Request.Shelf: keys open
+// and due_at. It needs no projection beyond the keys, so that a write to a
 // request costs nothing there unless it moves the due date.
 const OpenIndex = "OPEN"
 
