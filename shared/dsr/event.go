@@ -21,9 +21,7 @@ const (
 	EventMailboxProved EventKind = "mailbox_proved" // the mailbox is proved; a person decides on the rest
 	EventProofShown    EventKind = "proof_shown"    // somebody of the company read what was given as proof
 	EventProofDecided  EventKind = "proof_decided"
-	EventClockMoved    EventKind = "clock_moved" // a question asked or answered, or an extension
-	EventComplained    EventKind = "complained"
-	EventRestrictAsked EventKind = "restrict_asked"
+	EventClockMoved    EventKind = "clock_moved"   // a question asked or answered, or an extension
 	EventUndoAsked     EventKind = "undo_asked"    // "this was not me", of what was stopped without proof
 	EventAllowed       EventKind = "allowed_again" // a purpose that was stopped
 	EventVerified      EventKind = "verified"

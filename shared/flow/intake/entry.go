@@ -70,7 +70,7 @@ func (e entry) Typed(id string) string {
 	return ""
 }
 
-// Correcting, Standing and Proving report whether a folded part was used.
+// Correcting reports whether something is to be put right.
 func (e entry) Correcting() bool { return e.Has(dsr.Rectification) || filled(e.Corrections) }
 
 // Standing reports whether somebody asks for another, or from elsewhere.
