@@ -48,6 +48,7 @@ type CategoryFacts struct {
 // same question gives the same facts; a field that the law or the pack leaves
 // open is empty, and it is the template that refuses to go without it.
 func (c *Company) Facts(kind string, q Question) NoticeFacts {
+	q.Place = q.Place.Clean()
 	laws := c.Laws(q.Place)
 	f := NoticeFacts{
 		Kind:           kind,
@@ -309,7 +310,7 @@ func (c *Company) optedOut(f *NoticeFacts, q Question) {
 	}
 	// California: nobody may ask a person to opt in again within twelve months
 	// (CCPA 1798.135(c)(4)).
-	if q.Place.Clean() == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
+	if q.Place == "US-CA" && stops(dsr.Sale, dsr.Sensitive) && !f.Received.IsZero() {
 		f.NextAsk = f.Received.In(c.Zone).AddDate(1, 0, 0).Format(time.DateOnly)
 	}
 }

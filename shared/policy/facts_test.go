@@ -96,6 +96,9 @@ func TestAnOptOutSaysWhatStopsWhatIsLostAndWhatGoesOn(t *testing.T) {
 	if f.NextAsk != "2027-03-02" {
 		t.Errorf("the next ask is %q, want 12 months after", f.NextAsk)
 	}
+	if next := facts(t, "wearelearning", policy.NoticeOptOut, " us-ca ", dsr.OptOutOfSale).NextAsk; next != f.NextAsk {
+		t.Errorf("a place in small letters gives the next ask %q, want %q", next, f.NextAsk)
+	}
 	if next := facts(t, "wearelearning", policy.NoticeOptOut, "US-TX", dsr.OptOutOfSale).NextAsk; next != "" {
 		t.Errorf("outside California the next ask is %q, want none", next)
 	}
