@@ -236,6 +236,9 @@ func TestRecipientIsTold(t *testing.T) {
 		if day := s.request().DueAt.Format("2 January 2006"); !strings.Contains(all[0].Text, day) {
 			t.Errorf("the recipient is not told to answer by %s", day)
 		}
+		if n, ok := s.request().Notices["recipient_partner#1"]; !ok || n.MessageID != v.Steps[fanout.StepTell].Refs[0] {
+			t.Errorf("a bounce of the notice finds nothing: %+v", s.request().Notices)
+		}
 		s.ask(tell().System, dsr.Act, "w2") // the machine's retry
 		if len(s.mail.All()) != 1 {
 			t.Error("told twice")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/writ-dsr/writ/shared/dsr"
+	"github.com/writ-dsr/writ/shared/ledger"
 	"github.com/writ-dsr/writ/shared/ledger/dossier"
 	"github.com/writ-dsr/writ/shared/notice"
 	"github.com/writ-dsr/writ/shared/platform/mail"
@@ -128,8 +129,9 @@ func (m *Manual) tell(ctx context.Context, d dossier.Dossier, v dsr.Visit) (ende
 		return false, nil
 	}
 	letter, err := recipientLetter(m.Company, d, v, what, now)
-	if err != nil {
-		return false, err
+	if err != nil { // a person finds the words
+		m.Log.Warn("the notice to a recipient cannot be written", "request_id", string(v.RequestID), "system", v.System, "error", err.Error())
+		return false, nil
 	}
 	message, err := letter.Message(r.Mail)
 	if err != nil {
@@ -140,6 +142,16 @@ func (m *Manual) tell(ctx context.Context, d dossier.Dossier, v dsr.Visit) (ende
 	sent, err := m.Mail.Send(ctx, message, fmt.Sprintf("%s/recipient/%s", v.RequestID, v.Recipient))
 	if err != nil {
 		return false, fmt.Errorf("mailing recipient %s: %w", v.Recipient, err)
+	}
+	// A bounce of it then gives the request its owner, like that of an answer.
+	if _, err := ledger.Change(ctx, m.Ledger, v.RequestID, func(r *ledger.Request) error {
+		if r.Notices == nil {
+			r.Notices = map[string]ledger.Notice{}
+		}
+		r.Notices[policy.NoticeRecipient+"_"+v.Recipient+"#1"] = ledger.Notice{SentAt: now, MessageID: sent}
+		return nil
+	}); err != nil {
+		return false, fmt.Errorf("recording the notice to recipient %s: %w", v.Recipient, err)
 	}
 	return true, m.settle(ctx, v, dsr.Outcome{Kind: dsr.Told}, []string{sent})
 }
