@@ -108,7 +108,7 @@ func (c *Company) Plan(q Question) (Plan, error) {
 	if err != nil {
 		return Plan{}, fmt.Errorf("planning: %w", err)
 	}
-	return c.order(q, work{asked: rights, rights: rights})
+	return c.order(q, work{rights: rights})
 }
 
 // askedRights returns the rights of a question, sorted and each once.

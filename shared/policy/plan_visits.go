@@ -15,7 +15,6 @@ const addressWait = 7 * 24 * time.Hour
 // work is what is to be carried out: the rights that remain after law, roles and
 // answers, and how far each of them reaches.
 type work struct {
-	asked  []dsr.Right
 	rights []dsr.Right
 	reach  map[dsr.Right]map[string]bool // categories a right reaches; absent for all
 	owed   []Owed                        // outcomes that follow from the decision: refused, referred

@@ -155,7 +155,7 @@ func (d *decision) lesser(run []dsr.Right) []dsr.Right {
 			continue
 		}
 		d.unfit = append(d.unfit, r)
-		d.work.owed = append(d.work.owed, Owed{System: dsr.Itself, Op: opOf(r), Outcome: dsr.Outcome{Category: string(r), Kind: dsr.Refused, Reason: ReasonNotVerified}})
+		d.refuse(r, ReasonNotVerified, "What you gave us does not show that the data are yours. You can send us more, or ask again.", "")
 	}
 	slices.Sort(left)
 	return slices.Compact(left)

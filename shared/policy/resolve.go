@@ -79,7 +79,7 @@ func (c *Company) Resolve(q Question) (Resolution, error) {
 	if err := c.checkFacts(q); err != nil {
 		return Resolution{}, fmt.Errorf("deciding: %w", err)
 	}
-	d := decision{Company: c, q: q, laws: c.Laws(q.Place), on: c.local(received(q.Events)), work: work{asked: rights, reach: map[dsr.Right]map[string]bool{}}}
+	d := decision{Company: c, q: q, laws: c.Laws(q.Place), on: c.local(received(q.Events)), work: work{reach: map[dsr.Right]map[string]bool{}}}
 	// Who asks only for what needs no proof has shown nothing.
 	d.q.Proved = q.Proved && slices.ContainsFunc(rights, func(r dsr.Right) bool { return !r.Proofless() })
 	for _, law := range d.laws {
@@ -91,7 +91,9 @@ func (c *Company) Resolve(q Question) (Resolution, error) {
 	run := d.entitled(rights)
 	run = d.route(run)
 	run = d.lesser(run)
+	before := run
 	run, d.out.Settled, d.out.Questions = settle(run, q.Facts)
+	d.unanswered(before, run)
 	if len(d.unfit) > 0 {
 		d.out.Questions = append(d.out.Questions, identityQuestion())
 	}
@@ -106,6 +108,26 @@ func (c *Company) Resolve(q Question) (Resolution, error) {
 	d.out.Decision = d.verdict(run)
 	d.out.Notices = d.notices(run)
 	return d.out.filled(), nil
+}
+
+// unanswered records what waits for the answer of an opposed pair: the safe right
+// is carried out, and the person is told that the other was not.
+func (d *decision) unanswered(asked, run []dsr.Right) {
+	if len(d.out.Questions) == 0 {
+		return
+	}
+	for _, s := range d.out.Settled {
+		for _, r := range []dsr.Right{s.First, s.Second} {
+			if s.How == Opposed && slices.Contains(asked, r) && !slices.Contains(run, r) && !d.owes(r) {
+				d.refuse(r, ReasonOpposed, "You asked for two things that cannot both be done. We did the one that can be undone; tell us if you want the other.", "")
+			}
+		}
+	}
+}
+
+// owes reports whether the outcome of a right follows from the decision already.
+func (d *decision) owes(r dsr.Right) bool {
+	return slices.ContainsFunc(d.work.owed, func(o Owed) bool { return o.System == dsr.Itself && o.Outcome.Category == string(r) })
 }
 
 // decision is a resolution being made.

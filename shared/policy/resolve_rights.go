@@ -18,6 +18,7 @@ const (
 	ReasonUnfounded      = "manifestly_unfounded"
 	ReasonExcessive      = "excessive"
 	ReasonNotVerified    = "not_verified"
+	ReasonOpposed        = "opposed"  // it contradicts another right asked beside it, and nobody has said which
 	ReasonReporter       = "reporter" // somebody who reports a child's data learns nothing about the child
 )
 

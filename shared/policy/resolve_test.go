@@ -303,6 +303,29 @@ func TestAsks(t *testing.T) {
 	}
 }
 
+// Of two rights that contradict each other the safe one is carried out until the
+// person has said which, and the other is told as not done.
+func TestOpposedRights(t *testing.T) {
+	c := bare(t)
+	for answer, want := range map[string]struct {
+		decision string
+		right    dsr.Right
+		told     bool
+	}{"": {DecideAsk, dsr.Restriction, true}, ChoiceErase: {DecideRun, dsr.Erasure, false}, ChoiceRestrict: {DecideRun, dsr.Restriction, false}} {
+		q := question("PL", dsr.Erasure, dsr.Restriction)
+		if answer != "" {
+			q.Facts = map[string]string{AnswerEraseOrRestrict: answer}
+		}
+		r := decided(t, c, q)
+		told := slices.ContainsFunc(r.Plan.Owed, func(o Owed) bool {
+			return o.Outcome.Category == string(dsr.Erasure) && o.Outcome.Reason == ReasonOpposed && o.Outcome.Kind == dsr.Refused
+		})
+		if r.Decision != want.decision || !slices.Equal(r.Plan.Rights, []dsr.Right{want.right}) || told != want.told {
+			t.Errorf("answered %q: %s, carries out %v, told %v", answer, r.Decision, r.Plan.Rights, told)
+		}
+	}
+}
+
 // A wish that no rule reads is refused, and its value is not repeated.
 func TestResolveRefusesUnknownFacts(t *testing.T) {
 	c := bare(t)

@@ -432,6 +432,22 @@ func TestRefusal(t *testing.T) {
 	if again := s.run(1); again.Decision != plan.Close {
 		t.Errorf("after a cut mail it decides %s", again.Decision)
 	}
+	// Proof that fell short is an answer too, where the law knows no lesser one.
+	s = newStand(t, func(r *ledger.Request) {
+		r.Rights, r.Facts = []dsr.Right{dsr.Erasure}, map[string]string{policy.FactUnfit: "yes"}
+	})
+	if out := s.run(1); out.Decision != plan.Close || s.request().Status != dsr.Denied || s.request().Reason != policy.ReasonNotVerified {
+		t.Errorf("unproved it decides %s; the request is %s, %q", out.Decision, s.request().Status, s.request().Reason)
+	}
+	// Of two rights that contradict each other the safe one runs.
+	s = newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.Erasure, dsr.Restriction} })
+	if out := s.run(1); out.Decision != plan.Run {
+		t.Errorf("contradicting rights are decided as %s", out.Decision)
+	}
+	visits, err := s.Visits(t.Context(), id)
+	if err != nil || slices.ContainsFunc(visits, func(v dsr.Visit) bool { return slices.Contains(v.Ops, dsr.Erase) }) {
+		t.Errorf("something is erased, error %v", err)
+	}
 	// Beside a right that is carried out, the refusal is one outcome of several.
 	s = newStand(t, func(r *ledger.Request) { r.Rights = []dsr.Right{dsr.Erasure, dsr.ShineTheLight} })
 	if out := s.run(1); out.Decision != plan.Run || s.request().Status != dsr.Running {
