@@ -128,7 +128,7 @@ func (a *Answer) ask(status int, secret string, r ledger.Request, p proof, probl
 		Title: "Confirm your request", Lead: "Type the code that the form showed you to confirm your request.", Problems: problems,
 		Data: map[string]any{
 			"Token": secret, "Asked": asked(r.Rights, r.Words), "Due": r.DueAt, "Erasure": dsr.Wants(r.Rights, dsr.ByRemoval), "Agent": r.By == dsr.Agent,
-			"Points": p.open(), "Declare": p.declare && p.given.Declared == "", "Typed": p.typed, "Declared": p.typed["declared"], "Person": p.person(),
+			"Points": p.open(), "Declare": p.declare && p.given.Declared == "", "Typed": p.typed, "Declared": p.typed["declared"], "Short": p.short,
 		},
 	})
 }

@@ -67,6 +67,9 @@ func TestMailboxIsNotEnoughInCalifornia(t *testing.T) {
 			}
 		}
 	}
+	if _, body := s.prove(id, "no_more", "yes"); !strings.Contains(body, `value="yes" checked`) {
+		t.Error("the tick is lost")
+	}
 	if s.snapshot() != before {
 		t.Fatal("a page that was not complete changed something")
 	}
