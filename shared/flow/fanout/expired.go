@@ -89,7 +89,7 @@ func (e *Expired) Handle(ctx context.Context, in ExpiredInput) (ExpiredOutput, e
 		return out, fmt.Errorf("opening system %s: %w", e.System.ID, err)
 	}
 	for _, x := range expiries {
-		err := e.category(ctx, c, x, &out)
+		err := e.category(ctx, c, x, day, &out)
 		switch {
 		case errors.Is(err, errPause):
 			out.More = true
@@ -103,7 +103,7 @@ func (e *Expired) Handle(ctx context.Context, in ExpiredInput) (ExpiredOutput, e
 	return out, nil
 }
 
-func (e *Expired) category(ctx context.Context, c connector.Connector, x policy.Expiry, out *ExpiredOutput) error {
+func (e *Expired) category(ctx context.Context, c connector.Connector, x policy.Expiry, day time.Time, out *ExpiredOutput) error {
 	ask := connector.Expired{Category: x.Category, Before: x.Before, Limit: peoplePage}
 	for {
 		page, err := c.Locate(ctx, connector.Task{Expired: &ask})
@@ -115,7 +115,7 @@ func (e *Expired) category(ctx context.Context, c connector.Connector, x policy.
 				return errPause
 			}
 			out.People++
-			planned, err := e.plan(ctx, p, x)
+			planned, err := e.plan(ctx, p, x, day)
 			if err != nil {
 				return err
 			}
@@ -131,8 +131,9 @@ func (e *Expired) category(ctx context.Context, c connector.Connector, x policy.
 }
 
 // plan writes the request of one person, once: its id follows, through a keyed
-// hash, from the person, the category and the date that expired.
-func (e *Expired) plan(ctx context.Context, p connector.Overdue, x policy.Expiry) (bool, error) {
+// hash, from the person, the category and the date that expired. It is due since
+// the day began, so the next sweep starts it.
+func (e *Expired) plan(ctx context.Context, p connector.Overdue, x policy.Expiry, day time.Time) (bool, error) {
 	id, err := e.id(ctx, p, x)
 	if err != nil {
 		return false, err
@@ -149,7 +150,7 @@ func (e *Expired) plan(ctx context.Context, p connector.Overdue, x policy.Expiry
 	r := ledger.Request{
 		ID: id, Company: e.Company.ID, Channel: ledger.ChannelRetention, Status: dsr.Scheduled, Rights: []dsr.Right{dsr.Erasure},
 		Scope: []ledger.Portion{{System: e.System.ID, Categories: []string{x.Category}, Ground: x.Ground}},
-		Clock: []dsr.ClockEvent{{Kind: dsr.Received, At: now}}, DueAt: now, Run: 1,
+		Clock: []dsr.ClockEvent{{Kind: dsr.Received, At: now}}, DueAt: day.UTC(), Run: 1,
 	}
 	err = e.Ledger.CreateRequest(ctx, r, sealed, dsr.Event{RequestID: id, Chain: dsr.RequestChain, Kind: dsr.EventReceived, At: now,
 		Detail: map[string]any{"channel": r.Channel, "system": e.System.ID, "category": x.Category, "before": x.Before.Format(time.DateOnly)}})

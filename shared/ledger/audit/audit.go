@@ -66,6 +66,9 @@ func (r Report) Links() int {
 // met, in case nothing else knows of them any more.
 func (a *Auditor) Verify(ctx context.Context, id dsr.RequestID, found ...string) (Report, error) {
 	report := Report{RequestID: id}
+	if id == ledger.HoldsRequest {
+		return a.holds(ctx, found)
+	}
 	r, err := a.ledger.Request(ctx, id)
 	if errors.Is(err, ledger.ErrNotFound) && len(found) > 0 {
 		report.Problems = append(report.Problems, "the request's record is gone, its events are there")
@@ -101,6 +104,20 @@ func (a *Auditor) Verify(ctx context.Context, id dsr.RequestID, found ...string)
 	return report, nil
 }
 
+// holds checks the chains of matters. They belong to no request and are never
+// closed: the next hold of the matter is their next link.
+func (a *Auditor) holds(ctx context.Context, matters []string) (Report, error) {
+	report := Report{RequestID: ledger.HoldsRequest}
+	for _, name := range matters {
+		events, err := a.ledger.Events(ctx, ledger.HoldsRequest, name)
+		if err != nil {
+			return Report{}, fmt.Errorf("auditing the holds of matter %s: %w", name, err)
+		}
+		report.Chains = append(report.Chains, Chain{Name: name, Links: len(events), Problems: links(ledger.HoldsRequest, name, events)})
+	}
+	return report, nil
+}
+
 // chains names the chains a request must or may have, the request's own first.
 func chains(r ledger.Request, visits []dsr.Visit, found []string) []string {
 	var names []string
@@ -118,13 +135,8 @@ func chains(r ledger.Request, visits []dsr.Visit, found []string) []string {
 
 // inspect checks what the links of a chain show by themselves.
 func inspect(id dsr.RequestID, name string, events []dsr.Event, visits []dsr.Visit) []string {
-	for i, e := range events {
-		if e.RequestID != id || e.Chain != name {
-			return []string{fmt.Sprintf("link %d belongs to another chain", i+1)}
-		}
-	}
-	if _, err := dsr.VerifyChain(events); err != nil {
-		return []string{err.Error()}
+	if broken := links(id, name, events); broken != nil {
+		return broken
 	}
 	if name == dsr.RequestChain {
 		if len(events) == 0 || events[0].Kind != dsr.EventReceived {
@@ -135,6 +147,19 @@ func inspect(id dsr.RequestID, name string, events []dsr.Event, visits []dsr.Vis
 	worked := func(v dsr.Visit) bool { return v.System == name && v.Fence > 0 && v.Settled() }
 	if len(events) == 0 && slices.ContainsFunc(visits, worked) {
 		return []string{"it has no link, although a visit of the system is settled"}
+	}
+	return nil
+}
+
+// links checks that the links of a chain are its own and hold.
+func links(id dsr.RequestID, name string, events []dsr.Event) []string {
+	for i, e := range events {
+		if e.RequestID != id || e.Chain != name {
+			return []string{fmt.Sprintf("link %d belongs to another chain", i+1)}
+		}
+	}
+	if _, err := dsr.VerifyChain(events); err != nil {
+		return []string{err.Error()}
 	}
 	return nil
 }

@@ -334,6 +334,32 @@ func TestWhatIsGone(t *testing.T) {
 	}
 }
 
+// The chains of matters belong to no request; what is done to their links shows
+// all the same.
+func TestHoldsAreChecked(t *testing.T) {
+	store := memory.New()
+	for _, matter := range []string{"2026-014", dsr.RequestChain} { // a matter may have any word
+		for _, kind := range []dsr.EventKind{dsr.EventHoldPlaced, dsr.EventLiftProposed, dsr.EventHoldLifted} {
+			if err := store.Append(t.Context(), dsr.Event{RequestID: ledger.HoldsRequest, Chain: matter, Kind: kind, At: start}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	report, err := audit.New(store, checkMAC).Verify(t.Context(), ledger.HoldsRequest, "2026-014", dsr.RequestChain)
+	if err != nil || !report.Intact() || report.Links() != 6 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	events, err := store.Events(t.Context(), ledger.HoldsRequest, "2026-014")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events[1].Detail = map[string]any{"by": "somebody else"}
+	report, err = audit.New(records{events: map[string][]dsr.Event{"2026-014": events}}, checkMAC).Verify(t.Context(), ledger.HoldsRequest, "2026-014")
+	if err != nil || report.Intact() {
+		t.Errorf("who asked for the lifting was changed, and the report is %+v, %v", report, err)
+	}
+}
+
 func TestUncheckedIsNoAnswer(t *testing.T) {
 	down := errors.New("the key service is down")
 	content := history(t, true)
