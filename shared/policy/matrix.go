@@ -100,33 +100,34 @@ func Settle(a, b dsr.Right) Settled {
 // how each pair was settled, and what the person must say first. An answer in
 // facts settles an opposed pair; until then the safe one is carried out.
 func settle(rights []dsr.Right, facts map[string]string) (left []dsr.Right, pairs []Settled, ask []Query) {
-	dropped := map[dsr.Right]bool{}
-	each := func(f func(s Settled)) {
-		left = slices.DeleteFunc(slices.Clone(rights), func(r dsr.Right) bool { return dropped[r] })
+	left = rights
+	each := func(f func(s Settled) (loser dsr.Right)) {
+		dropped := map[dsr.Right]bool{}
 		for i, a := range left {
 			for _, b := range left[i+1:] {
-				f(Settle(a, b))
+				dropped[f(Settle(a, b))] = true
 			}
 		}
+		left = slices.DeleteFunc(slices.Clone(left), func(r dsr.Right) bool { return dropped[r] })
 	}
-	each(func(s Settled) { // first, so that a right that goes swallows nothing
+	each(func(s Settled) dsr.Right { // first, so that a right that goes swallows nothing
 		if s.How != Opposed {
-			return
+			return ""
 		}
 		loser, q := opposed(s, facts)
-		dropped[loser] = true
 		pairs = append(pairs, s)
 		if q.ID != "" && !slices.ContainsFunc(ask, func(x Query) bool { return x.ID == q.ID }) {
 			ask = append(ask, q)
 		}
+		return loser
 	})
-	each(func(s Settled) {
-		if s.How == Swallows {
-			dropped[s.Second] = true
-		}
+	each(func(s Settled) dsr.Right {
 		pairs = append(pairs, s)
+		if s.How == Swallows {
+			return s.Second
+		}
+		return ""
 	})
-	each(func(Settled) {})
 	return left, pairs, ask
 }
 

@@ -164,10 +164,18 @@ func (d *decision) refer(r Referral, source Fact) {
 	if to == "" {
 		to = ToCustomer
 	}
+	owe := func(system, category string, op dsr.Op) {
+		d.work.owed = append(d.work.owed, Owed{System: system, Op: op, Outcome: dsr.Outcome{Category: category, Kind: dsr.Referred, To: to}})
+	}
+	if len(r.Categories) == 0 { // a field, or an account of the customer's: no data here are named
+		for _, right := range r.Rights {
+			owe(dsr.Itself, string(right), opOf(right))
+		}
+	}
 	for _, s := range d.Systems {
 		for _, id := range s.Categories {
 			if slices.Contains(r.Categories, id) {
-				d.work.owed = append(d.work.owed, Owed{System: s.ID, Op: opOf(r.Rights[0]), Outcome: dsr.Outcome{Category: id, Kind: dsr.Referred, To: to}})
+				owe(s.ID, id, opOf(r.Rights[0]))
 			}
 		}
 	}

@@ -270,8 +270,15 @@ func TestRoutes(t *testing.T) {
 	}{{[]string{"name"}, DecideRefer}, {[]string{"name", "city"}, DecideSplit}, {[]string{"city"}, DecideRun}} {
 		q := question("PL", dsr.Rectification)
 		q.Fields = x.fields
-		if r := decided(t, c, q); r.Decision != x.decision || (len(r.Referrals) == 1) != (x.decision != DecideRun) {
+		r := decided(t, c, q)
+		if r.Decision != x.decision || (len(r.Referrals) == 1) != (x.decision != DecideRun) {
 			t.Errorf("fields %v: %s, %+v; want %s", x.fields, r.Decision, r.Referrals, x.decision)
+		}
+		told := slices.ContainsFunc(r.Plan.Owed, func(o Owed) bool {
+			return o.System == dsr.Itself && o.Outcome.Kind == dsr.Referred && o.Outcome.Category == string(dsr.Rectification)
+		})
+		if told != (x.decision != DecideRun) {
+			t.Errorf("fields %v: owed %+v", x.fields, r.Plan.Owed)
 		}
 	}
 }
