@@ -39,12 +39,19 @@ func ownRecord(v dsr.Visit, o dsr.Outcome) bool {
 	return err == nil || o.Category == dsr.RequestRecord || o.Category == dsr.SuppressionRow
 }
 
-// rows are the outcomes of the visits. Of data that never leave the kinds are
-// named.
+// rows are the outcomes of the visits. A visit that has none yet is told as not
+// finished; of data that never leave the kinds are named.
 func (s *Subject) rows(r ledger.Request, visits []dsr.Visit) (rows []notice.Row, withheld []string) {
 	tell := s.teller(r)
+	var hidden []notice.Row
 	for _, v := range visits {
-		for _, o := range v.Outcomes {
+		outcomes := v.Outcomes
+		if len(outcomes) == 0 && !v.Settled() {
+			for _, id := range v.Categories {
+				outcomes = append(outcomes, dsr.Outcome{Category: id, Kind: dsr.Deferred, DueAt: r.DueAt})
+			}
+		}
+		for _, o := range outcomes {
 			if ownRecord(v, o) {
 				continue
 			}
@@ -53,10 +60,14 @@ func (s *Subject) rows(r ledger.Request, visits []dsr.Visit) (rows []notice.Row,
 				if !slices.Contains(withheld, row.Data) {
 					withheld = append(withheld, row.Data)
 				}
+				hidden = append(hidden, row)
 				continue
 			}
 			rows = append(rows, row)
 		}
+	}
+	if len(rows) == 0 {
+		rows = hidden // a letter tells what came of the request, though it be only that
 	}
 	return rows, withheld
 }

@@ -210,6 +210,21 @@ func TestRefusalOfAPart(t *testing.T) {
 	}
 }
 
+// A visit that came to nothing before the date is told as it is: the letter goes on
+// time, and says that it is not finished.
+func TestAVisitWithoutAnOutcomeIsToldAsNotFinished(t *testing.T) {
+	stuck := visit("app", dsr.Act, dsr.VisitErasing)
+	stuck.Categories = []string{"account", "marketing"}
+	s := newStand(t, asks("PL", dsr.Erasure), stuck)
+	if !s.tell("answer") || s.request().Status != dsr.Answered {
+		t.Fatalf("the request is %s", s.request().Status)
+	}
+	text := s.mail.All()[0].Text
+	if !strings.HasPrefix(text, "We have not finished your request yet") || strings.Count(text, "Result: not finished: the system did not answer in time") != 2 {
+		t.Errorf("it is told as\n%s", text)
+	}
+}
+
 // The kinds that are held and never sent are named in the mail with the copy.
 func TestCopyNamesWhatItWithholds(t *testing.T) {
 	s := newStand(t, func(r *ledger.Request) { access(r); r.State = "CA" }, visit("app", dsr.Gather, dsr.VisitSettled, exported),
@@ -224,6 +239,10 @@ func TestCopyNamesWhatItWithholds(t *testing.T) {
 	}
 	if got := s.said("copy#1"); !slices.Equal(got, []string{policy.NoticeAccess}) {
 		t.Errorf("the copy is made of %v", got)
+	}
+	s = newStand(t, access, visit("stripe", dsr.Gather, dsr.VisitSettled, dsr.Outcome{Category: "payments", Kind: dsr.Refused, Reason: policy.ReasonForbidden}))
+	if !s.tell("copy") || !strings.Contains(s.mail.All()[0].Text, "data of this kind is never sent out") {
+		t.Error("who has nothing but such data is told nothing of it")
 	}
 }
 
