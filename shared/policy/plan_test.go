@@ -391,15 +391,3 @@ func TestExpect(t *testing.T) {
 		t.Errorf("owed: %+v, want it retained on the ground", got)
 	}
 }
-
-func BenchmarkPlan(b *testing.B) {
-	c := company()
-	for i := range 40 {
-		c.Systems = append(c.Systems, System{ID: fmt.Sprintf("s%d", i), Connector: "api", Categories: make([]string, 30), SystemOfRecord: i == 0})
-	}
-	for b.Loop() {
-		if _, err := c.Plan(Question{Rights: []dsr.Right{dsr.Access, dsr.Erasure}}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
