@@ -92,7 +92,7 @@ func (d *decision) tooMuch(r dsr.Right, rules []Rule) bool {
 		return false
 	}
 	if word := d.q.Facts[FactAbusive]; word != "" && d.allows(r, word) {
-		d.refuse(r, word, "A person of ours looked at your request and found that it asks for more than the law gives. You need not pay anything, and you can have this looked at again.", rules[0].Cite)
+		d.refuse(r, word, "A person of ours looked at your request and found that it asks for more than the law gives. You need not pay anything, and you can have this looked at again.", d.citeOf(r, word))
 		return true
 	}
 	times, _ := strconv.Atoi(d.q.Facts[FactRepeats])
@@ -114,6 +114,20 @@ func (d *decision) allows(r dsr.Right, word string) bool {
 		}
 	}
 	return true
+}
+
+// citeOf is where the first law that knows the word as a reason to refuse the
+// right says so.
+func (d *decision) citeOf(r dsr.Right, word string) string {
+	for _, law := range d.laws {
+		rule, ok := law.Rule(r, d.on)
+		for _, row := range append(law.DutiesOf(r, d.on), rule) {
+			if ok && slices.Contains(row.Exceptions, word) {
+				return row.Cite
+			}
+		}
+	}
+	return ""
 }
 
 func all[T any](list []T, f func(T) bool) bool {

@@ -219,3 +219,13 @@ func (d *decision) follows(route Route, r dsr.Right) bool {
 	}
 	return len(route.Fields) == 0 || slices.ContainsFunc(d.q.Fields, func(f string) bool { return slices.Contains(route.Fields, f) })
 }
+
+// OwnChanges are the changes of a correction that are the company's to make: a
+// field that a [[route]] hands to somebody else is left to them.
+func (c *Company) OwnChanges(plan string, changes []dsr.Change) []dsr.Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(change dsr.Change) bool {
+		return slices.ContainsFunc(c.Routes, func(route Route) bool {
+			return (len(route.Plans) == 0 || slices.Contains(route.Plans, plan)) && matches(route.Rights, dsr.Rectification) && slices.Contains(route.Fields, change.Field)
+		})
+	})
+}

@@ -120,6 +120,9 @@ func TestResolveRefusesAbuseAndRepetition(t *testing.T) {
 		got := ""
 		if len(r.Refusals) > 0 {
 			got = r.Refusals[0].Reason
+			if x.key == FactAbusive && !strings.Contains(r.Refusals[0].Cite, "12(") {
+				t.Errorf("%s: cited is %s, want Art. 12(5), which allows it", x.name, r.Refusals[0].Cite)
+			}
 			if r.Refusals[0].Cite == "" || r.Decision != DecideRefuse {
 				t.Errorf("%s: %s, %+v", x.name, r.Decision, r.Refusals[0])
 			}
@@ -279,6 +282,18 @@ func TestRoutes(t *testing.T) {
 		})
 		if told != (x.decision != DecideRun) {
 			t.Errorf("fields %v: owed %+v", x.fields, r.Plan.Owed)
+		}
+		var changes []dsr.Change
+		for _, f := range x.fields {
+			changes = append(changes, dsr.Change{Field: f, New: "new"})
+		}
+		for _, own := range c.OwnChanges("", changes) {
+			if own.Field == "name" {
+				t.Errorf("fields %v: the organisation's field is changed all the same", x.fields)
+			}
+		}
+		if own := c.OwnChanges("", changes); x.decision != DecideRefer && len(own) != 1 {
+			t.Errorf("fields %v: changed are %v, want the city alone", x.fields, own)
 		}
 	}
 }

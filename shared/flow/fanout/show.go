@@ -65,7 +65,7 @@ func (a *Answer) work(ctx context.Context, o open, d dossier.Dossier, data map[s
 			data["Second"] = slices.Contains(o.visit.Rights, dsr.Appeal)
 		case correctJob:
 			var changes []Field
-			for _, c := range d.Subject.Changes {
+			for _, c := range a.Company.OwnChanges(d.Request.Plan, d.Subject.Changes) {
 				changes = append(changes, Field{Name: fieldName(c.Field), Value: c.New})
 			}
 			data["Changes"] = changes

@@ -186,7 +186,7 @@ func (t *Task) visit(ctx context.Context, d dossier.Dossier, v dsr.Visit) (conne
 	}
 	errand := connector.Errand{
 		Visit: v, Identities: d.Subject.Identities, Box: d.Box,
-		Whole: t.System.Categories, Changes: d.Subject.Changes, Unproved: d.Request.Proofless(),
+		Whole: t.System.Categories, Changes: t.Company.OwnChanges(d.Request.Plan, d.Subject.Changes), Unproved: d.Request.Proofless(),
 		Parts:  func(next int) connector.Parts { return t.Parts(v.RequestID, v.System, next) },
 		Ended:  d.Request.Ended(v.System),
 		Decide: func(o dsr.Outcome) dsr.Outcome { return t.Company.Decide(o, d.Request.Place(), t.Now()) },

@@ -99,7 +99,7 @@ func recipientLetter(c *policy.Company, d dossier.Dossier, v dsr.Visit, what dsr
 		SubjectKey: d.Subject.Email(), Deadline: deadline, Callback: c.Contacts.Mail,
 	}
 	if what == dsr.Rectified {
-		for _, change := range d.Subject.Changes {
+		for _, change := range c.OwnChanges(d.Request.Plan, d.Subject.Changes) {
 			values.Fields = append(values.Fields, fieldName(change.Field)+": "+change.New)
 		}
 	}

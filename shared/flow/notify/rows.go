@@ -109,7 +109,7 @@ func (s *Subject) values(d dossier.Dossier, visits []dsr.Visit) notice.Values {
 			v.Systems = append(v.Systems, row.System)
 		}
 	}
-	for _, c := range d.Subject.Changes {
+	for _, c := range s.Company.OwnChanges(d.Request.Plan, d.Subject.Changes) {
 		v.Fields = append(v.Fields, strings.NewReplacer("_", " ", ".", " ").Replace(c.Field))
 	}
 	return v
