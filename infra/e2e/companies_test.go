@@ -20,11 +20,14 @@ import (
 	"github.com/writ-dsr/writ/shared/policy"
 )
 
-// deploying lets one company after the other be deployed: the CDK command's
-// own folders are shared.
-var deploying sync.Mutex
+// deployed are the stacks beside the suite's own, by company. One is deployed
+// after the other: the CDK command's own folders are shared.
+var (
+	deploying sync.Mutex
+	deployed  = map[string]*Suite{}
+)
 
-// Of deploys the stack of another company beside the suite's own.
+// Of deploys the stack of another company beside the suite's own, once.
 func (s *Suite) Of(t testing.TB, company string) *Suite {
 	t.Helper()
 	pack, err := policy.Load(company)
@@ -42,14 +45,18 @@ func (s *Suite) Of(t testing.TB, company string) *Suite {
 	}
 	deploying.Lock()
 	defer deploying.Unlock()
+	if of, ok := deployed[company]; ok {
+		return of
+	}
 	other, err := s.Further(t.Context(), company, secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Suite{
+	deployed[company] = &Suite{
 		Stand: other, Pack: pack, Book: other.Ledger(), Stripe: s.Stripe, Staff: s.Staff,
 		Machine: machine.New(other.Config, other.Outputs["MachineArn"], time.Now),
 	}
+	return deployed[company]
 }
 
 // forecast is what the pack itself says of a request.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/writ-dsr/writ/infra/stand/inbox"
 	"github.com/writ-dsr/writ/infra/stand/person"
@@ -232,6 +233,14 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 		return nil, err
 	}
 	task, err := press(ctx, asked, "code", map[string]string{"code": code})
+	for err == nil && task.Status == http.StatusConflict && task.Heading() == "One moment" {
+		select { // the page asks to try again a little later
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+		task, err = press(ctx, asked, "code", map[string]string{"code": code})
+	}
 	if err != nil || task.Status == http.StatusGone || task.Status == http.StatusConflict {
 		return nil, err // 409: a hold came, and the page says to erase nothing
 	}
