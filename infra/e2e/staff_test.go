@@ -215,6 +215,11 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, mailLooks)
 	defer cancel()
 	page, err := d.Browser.Get(ctx, link)
+	if err == nil && page.Status == http.StatusGone { // a mail can be faster than the task's record
+		if err = rest(ctx); err == nil {
+			page, err = d.Browser.Get(ctx, link)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -234,10 +239,8 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 	}
 	task, err := press(ctx, asked, "code", map[string]string{"code": code})
 	for err == nil && task.Status == http.StatusConflict && task.Heading() == "One moment" {
-		select { // the page asks to try again a little later
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(time.Second):
+		if err = rest(ctx); err != nil { // the page asks to try again a little later
+			return nil, err
 		}
 		task, err = press(ctx, asked, "code", map[string]string{"code": code})
 	}
@@ -248,6 +251,16 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 		return nil, errTask(task, "does not take the code")
 	}
 	return task, nil
+}
+
+// rest is how long an employee waits before looking again.
+func rest(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Second):
+		return nil
+	}
 }
 
 // answer gives an answer; a task that was closed meanwhile takes none.

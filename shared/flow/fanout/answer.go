@@ -290,20 +290,13 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 		v.LeaseUntil = time.Time{}
 		return a.wrong(o, wrong), errors.Join(err, a.Ledger.SaveVisit(ctx, v))
 	}
-	wait := v.Person.SealedWait
-	v.Person.Answer, v.Person.AnsweredAt, v.Person.Files, v.Person.SealedWait = said, now, files, nil
-	v.Person.Reason = reason
-	v.LeaseUntil = time.Time{}
-	status := releasedAgain
-	switch {
-	case v.Manual:
-		v.Outcomes, v.Status, v.SettledAt = a.kept(o.request, v, now), dsr.VisitSettled, now
-		status = releasedDone
-	case said == connector.AnswerAgain:
-		v.Steps = fromTheStart(v.Steps)
-	}
-	if v, err = a.through(ctx, v, func(v dsr.Visit) error { return a.Ledger.SaveVisit(ctx, v) }); err != nil {
+	v, wait, err := a.record(ctx, o, v, dsr.PersonTask{Answer: said, AnsweredAt: now, Files: files, Reason: reason})
+	if err != nil {
 		return web.Response{}, fmt.Errorf("recording the answer to task %s: %w", o.token.Task, err)
+	}
+	status := releasedAgain
+	if v.Manual {
+		status = releasedDone
 	}
 	if err := a.Ledger.Append(ctx, dsr.Event{RequestID: v.RequestID, Chain: v.System, Kind: dsr.EventPersonAnswer, At: now, Run: v.Run, Fence: v.Fence,
 		Detail: map[string]any{"phase": string(v.Phase), "answer": said, "files": files, "role": v.Person.Assignee}}); err != nil {
@@ -311,6 +304,51 @@ func (a *Answer) answer(ctx context.Context, o open, r web.Request) (web.Respons
 	}
 	a.release(ctx, d, v, wait, status)
 	return a.page(http.StatusOK, "closed", "Thank you", "Your answer is recorded; there is nothing left to do here.", o, nil, nil), nil
+}
+
+// record writes what the person said and returns the machine's wait. A new run
+// may take the visit over meanwhile to leave its own wait there. The person's code
+// is spent by then, so the answer takes the visit back instead of being lost.
+func (a *Answer) record(ctx context.Context, o open, v dsr.Visit, said dsr.PersonTask) (_ dsr.Visit, wait []byte, err error) {
+	for try := 1; ; try++ {
+		wait = v.Person.SealedWait
+		v.Person.Answer, v.Person.AnsweredAt, v.Person.Files, v.Person.Reason, v.Person.SealedWait = said.Answer, said.AnsweredAt, said.Files, said.Reason, nil
+		v.LeaseUntil = time.Time{}
+		switch {
+		case v.Manual:
+			v.Outcomes, v.Status, v.SettledAt = a.kept(o.request, v, said.AnsweredAt), dsr.VisitSettled, said.AnsweredAt
+		case said.Answer == connector.AnswerAgain:
+			v.Steps = fromTheStart(v.Steps)
+		}
+		v, err = a.through(ctx, v, func(v dsr.Visit) error { return a.Ledger.SaveVisit(ctx, v) })
+		if !errors.Is(err, dsr.ErrStale) || try == runsMeanwhile {
+			return v, wait, err
+		}
+		if v, err = a.takeBack(ctx, o, said.AnsweredAt); err != nil {
+			return v, nil, err
+		}
+	}
+}
+
+// A worker that took a visit over to leave a wait has it for a few writes only.
+const (
+	takeBackEvery = 200 * time.Millisecond
+	takeBacks     = 25
+)
+
+// takeBack takes a visit that a worker has taken over, as soon as it gives it up.
+func (a *Answer) takeBack(ctx context.Context, o open, now time.Time) (dsr.Visit, error) {
+	for try := 1; ; try++ {
+		v, err := a.take(ctx, o, now)
+		if !errors.Is(err, ledger.ErrLeased) || try == takeBacks {
+			return v, err
+		}
+		select {
+		case <-ctx.Done():
+			return v, errors.Join(err, ctx.Err())
+		case <-time.After(takeBackEvery):
+		}
+	}
 }
 
 // runsMeanwhile is how often the request's run may change under an answer: other

@@ -302,6 +302,47 @@ func TestAnswerIsTakenThoughAnotherStartsARun(t *testing.T) {
 	}
 }
 
+// robbed is a ledger in which a new run takes the visit over, to leave its own
+// wait there, just before an answer is saved, and gives it up a little later.
+type robbed struct {
+	*memory.Store
+	late bool
+	done bool
+}
+
+func (r *robbed) SaveVisit(ctx context.Context, v dsr.Visit) error {
+	if !r.done {
+		r.done = true
+		taken, err := r.TakeVisit(ctx, v.RequestID, v.Task(), v.Run, start.Add(time.Hour), start.Add(2*time.Hour))
+		if err != nil {
+			return err
+		}
+		taken.LeaseUntil = time.Time{}
+		if r.late {
+			time.AfterFunc(50*time.Millisecond, func() { _ = r.Store.SaveVisit(context.WithoutCancel(ctx), taken) })
+		} else if err := r.Store.SaveVisit(ctx, taken); err != nil {
+			return err
+		}
+	}
+	return r.Store.SaveVisit(ctx, v)
+}
+
+// A code answers once, so an answer whose visit was taken over at the last moment
+// is not given up: nobody would ask the person again.
+func TestAnswerTakesTheVisitBack(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		s, to := open(t, byPerson(gather("zendesk")), nil)
+		s.answer.Ledger = &robbed{Store: s.store, late: late}
+		if r := s.say(to, "nothing_held"); r.Status != http.StatusOK {
+			t.Errorf("late %v: the answer is refused with %d", late, r.Status)
+		}
+		v := s.visit(gather("zendesk").Task())
+		if !v.Settled() || v.Person.Answer != "nothing_held" || s.count("zendesk", dsr.EventPersonAnswer) != 1 {
+			t.Errorf("late %v: the visit is %s with the answer %q", late, v.Status, v.Person.Answer)
+		}
+	}
+}
+
 // While Writ itself has the visit, an answer is not taken and its code stays good.
 func TestAnswerWaitsForTheLease(t *testing.T) {
 	s, to := open(t, byPerson(gather("zendesk")), nil)
