@@ -144,15 +144,21 @@ func (d *decision) lesser(run []dsr.Right) []dsr.Right {
 		return run
 	}
 	d.work.blind = true
-	var left []dsr.Right
+	var left, without []dsr.Right
 	for _, r := range run {
-		if len(d.needs(r)) == 0 {
+		row := d.proofOf(r)
+		switch {
+		case len(d.needs(r)) == 0:
 			left = append(left, r)
-			continue
-		}
-		if row := d.proofOf(r); row.Lesser != "" {
+		case row.Lesser != "":
 			left = append(left, row.Lesser)
-			continue
+		default:
+			without = append(without, r)
+		}
+	}
+	for _, r := range without {
+		if slices.Contains(left, r) {
+			continue // it is the lesser answer of another right, and told as that
 		}
 		d.unfit = append(d.unfit, r)
 		d.refuse(r, ReasonNotVerified, "What you gave us does not show that the data are yours. You can send us more, or ask again.", "")
