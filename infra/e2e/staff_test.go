@@ -238,7 +238,7 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 		return nil, err
 	}
 	task, err := press(ctx, asked, "code", map[string]string{"code": code})
-	for err == nil && task.Status == http.StatusConflict && task.Heading() == "One moment" {
+	for try := 1; err == nil && task.Status == http.StatusConflict && task.Heading() == "One moment" && try < patience; try++ {
 		if err = rest(ctx); err != nil { // the page asks to try again a little later
 			return nil, err
 		}
@@ -253,6 +253,9 @@ func (d *deskOf) open(ctx context.Context, link string) (*person.Page, error) {
 	return task, nil
 }
 
+// patience is how often an employee tries what a page says to try again.
+const patience = 90
+
 // rest is how long an employee waits before looking again.
 func rest(ctx context.Context) error {
 	select {
@@ -266,6 +269,11 @@ func rest(ctx context.Context) error {
 // answer gives an answer; a task that was closed meanwhile takes none.
 func (d *deskOf) answer(ctx context.Context, task *person.Page, answer string) (*person.Page, error) {
 	done, err := press(ctx, task, "answer", map[string]string{"answer": answer})
+	for try := 1; err == nil && done.Status == http.StatusConflict && strings.Contains(done.Text(), "send your answer again") && try < patience; try++ {
+		if err = rest(ctx); err == nil {
+			done, err = press(ctx, task, "answer", map[string]string{"answer": answer})
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
