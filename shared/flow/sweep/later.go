@@ -89,7 +89,14 @@ func (s *Stage) later(ctx context.Context, r ledger.Request, now time.Time) erro
 			return err
 		}
 	}
-	if _, err := ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error { r.DeferredAt = now; return nil }); err != nil {
+	_, err = ledger.Change(ctx, s.Ledger, r.ID, func(r *ledger.Request) error {
+		if settled(*r) {
+			return ledger.ErrStale // another sweep was as far
+		}
+		r.DeferredAt = now
+		return nil
+	})
+	if err != nil && !errors.Is(err, ledger.ErrStale) {
 		return fmt.Errorf("recording what is left for later: %w", err)
 	}
 	return nil
