@@ -36,17 +36,18 @@ func checkCommand() command {
 		setup: func(flags *flag.FlagSet) runner {
 			company := flags.String("company", "", "id of the company; every company when empty")
 			dir := flags.String("dir", "", "folder that holds companies/<id>/*.toml; the built-in files when empty")
+			texts := flags.String("texts", "", "folder of the policy texts, to look up every phrase that a row cites; nothing is looked up when empty")
 			return func(_ context.Context, c console, args []string) error {
 				if len(args) > 0 {
 					return usage("it takes no arguments")
 				}
-				return check(c, *company, *dir)
+				return check(c, *company, *dir, *texts)
 			}
 		},
 	}
 }
 
-func check(c console, company, dir string) error {
+func check(c console, company, dir, texts string) error {
 	load, ids := policy.Load, policy.Companies()
 	if dir != "" {
 		files := os.DirFS(dir)
@@ -72,6 +73,9 @@ func check(c console, company, dir string) error {
 			v.Systems, v.Open, v.Recheck = len(pack.Systems), pack.Decisions, pack.Recheck()
 			v.Rows, v.Document = len(pack.FactRows()), pack.Documentation()
 			err = errors.Join(pack.CheckAgainst(connectors.Capabilities(descriptors)), checkMappings(pack))
+			if texts != "" {
+				err = errors.Join(err, pack.CheckTexts(os.DirFS(texts)))
+			}
 		}
 		if v.Problems, err = problemsOf(err); err != nil {
 			return err

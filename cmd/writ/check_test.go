@@ -137,3 +137,11 @@ func TestCheckOfNothing(t *testing.T) {
 		t.Errorf("an argument gives exit status %d, want %d", code, exitUsage)
 	}
 }
+
+// The phrases are looked up where the texts are given, and only there.
+func TestCheckLooksPhrasesUp(t *testing.T) {
+	out, errs, code := writ(t, "check", "--company", "pythonmaster", "--texts", t.TempDir())
+	if code != exitFailed || !strings.Contains(errs, "faults found: ") || !strings.Contains(out, "is not in the folder of the texts") {
+		t.Errorf("exit status %d, errors %q, output %s", code, errs, out)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/writ-dsr/writ/shared/policy"
 )
@@ -33,23 +34,12 @@ func TestPhrasesAreInTheirTexts(t *testing.T) {
 	dir := seeds(t)
 	for _, id := range policy.Companies() {
 		c := load(t, id)
-		texts := map[string]string{}
-		for _, d := range c.Documents {
-			data, err := os.ReadFile(filepath.Join(dir, filepath.Base(d.ID)))
-			if err != nil {
-				t.Errorf("%s: its document %s: %v", id, d.ID, err)
-				continue
-			}
-			texts[d.ID] = normal(string(data))
+		if err := c.CheckTexts(os.DirFS(dir)); err != nil {
+			t.Error(err)
 		}
 		phrases := 0
 		for _, row := range c.FactRows() {
-			for _, cite := range row.Fact.Cites {
-				phrases++
-				if !strings.Contains(texts[cite.Document], normal(cite.Phrase)) {
-					t.Errorf("%s: %s (%s): %q is not in %s", row.File, row.Key, row.ID, cite.Phrase, cite.Document)
-				}
-			}
+			phrases += len(row.Fact.Cites)
 		}
 		if phrases < 40 {
 			t.Errorf("%s: %d phrases compared, want at least 40", id, phrases)
@@ -70,7 +60,7 @@ func TestContactsAreInTheirTexts(t *testing.T) {
 			}
 			all.Write(data)
 		}
-		text := strings.ToLower(normal(all.String()))
+		text := strings.ToLower(strings.Join(strings.Fields(all.String()), " "))
 		for _, said := range []string{c.Contacts.Mail, c.Contacts.Phone} {
 			if !strings.Contains(text, strings.ToLower(said)) {
 				t.Errorf("%s: %q is not in its documents", id, said)
@@ -89,8 +79,24 @@ func TestContactsAreInTheirTexts(t *testing.T) {
 	}
 }
 
-// normal makes white space and quotation marks alike.
-func normal(s string) string {
-	s = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`).Replace(s)
-	return strings.Join(strings.Fields(s), " ")
+// A phrase that no text has is refused with file, line and key, and so is a
+// document that is not there.
+func TestCheckTextsNamesFileLineAndKey(t *testing.T) {
+	c := load(t, "pythonmaster")
+	row := c.FactRows()[0]
+	document := row.Fact.Cites[0].Document
+	var all strings.Builder
+	for _, r := range c.FactRows()[1:] {
+		for _, cite := range r.Fact.Cites {
+			all.WriteString(cite.Phrase + "\n")
+		}
+	}
+	err := c.CheckTexts(fstest.MapFS{document: {Data: []byte(all.String())}})
+	want := fmt.Sprintf("%s:%d: %s.cites[0].phrase: %q is not in %s; expected words that stand there", row.File, row.Line, row.Key, row.Fact.Cites[0].Phrase, document)
+	if err == nil || row.Line < 2 || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if err := c.CheckTexts(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), document+`" is not in the folder of the texts`) {
+		t.Errorf("without the document: %v", err)
+	}
 }

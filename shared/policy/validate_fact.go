@@ -16,6 +16,7 @@ const maxDocumentation = 5
 // FactRow is one row of a pack together with what it rests on.
 type FactRow struct {
 	File string // companies/<id>/policy.toml …
+	Line int    // of its cites
 	Key  string // place in the file: "channel[2]", "category[0].retain"
 	ID   string // the row's own word, for people
 	Fact Fact
@@ -63,7 +64,7 @@ func (c *Company) fact(d document, table, id string, f Fact) {
 		}
 		c.cited[plain] = table
 	}
-	c.evidence = append(c.evidence, FactRow{File: d.file, Key: table, ID: id, Fact: f})
+	c.evidence = append(c.evidence, FactRow{File: d.file, Line: d.line(join(table, "cites")), Key: table, ID: id, Fact: f})
 	if f.EnforcedBy == ByDocumentation && c.Documentation() == maxDocumentation+1 {
 		d.fault(table+".enforced_by", "is the row number %d that is documentation only; expected at most %d", maxDocumentation+1, maxDocumentation)
 	}
