@@ -91,8 +91,9 @@ func (d *decision) tooMuch(r dsr.Right, rules []Rule) bool {
 	if len(rules) == 0 || r.Proofless() {
 		return false
 	}
-	if word := d.q.Facts[FactAbusive]; word != "" && d.allows(r, word) {
-		d.refuse(r, word, "A person of ours looked at your request and found that it asks for more than the law gives. You need not pay anything, and you can have this looked at again.", d.citeOf(r, word))
+	word := d.q.Facts[FactAbusive]
+	if cite, ok := d.excuse(r, word); ok {
+		d.refuse(r, word, "A person of ours looked at your request and found that it asks for more than the law gives. You need not pay anything, and you can have this looked at again.", cite)
 		return true
 	}
 	times, _ := strconv.Atoi(d.q.Facts[FactRepeats])
@@ -104,30 +105,25 @@ func (d *decision) tooMuch(r dsr.Right, rules []Rule) bool {
 	return false
 }
 
-// allows reports whether every law that gives the right knows the word as a
-// reason to refuse it, in the rule of the right or in one that comes along.
-func (d *decision) allows(r dsr.Right, word string) bool {
+// excuse returns where the first law that gives the right lets it be refused
+// for a word, in the rule of the right or in one that comes along. It is one
+// only if every law that gives the right knows the word.
+func (d *decision) excuse(r dsr.Right, word string) (cite string, ok bool) {
 	for _, law := range d.laws {
-		rule, ok := law.Rule(r, d.on)
-		if ok && !slices.ContainsFunc(append(law.DutiesOf(r, d.on), rule), func(x Rule) bool { return slices.Contains(x.Exceptions, word) }) {
-			return false
+		rule, gives := law.Rule(r, d.on)
+		if !gives {
+			continue
+		}
+		rows := append(law.DutiesOf(r, d.on), rule) // the general rule comes first: it is what allows the refusal
+		i := slices.IndexFunc(rows, func(x Rule) bool { return slices.Contains(x.Exceptions, word) })
+		if i < 0 {
+			return "", false
+		}
+		if !ok {
+			cite, ok = rows[i].Cite, true
 		}
 	}
-	return true
-}
-
-// citeOf is where the first law that knows the word as a reason to refuse the
-// right says so.
-func (d *decision) citeOf(r dsr.Right, word string) string {
-	for _, law := range d.laws {
-		rule, ok := law.Rule(r, d.on)
-		for _, row := range append(law.DutiesOf(r, d.on), rule) {
-			if ok && slices.Contains(row.Exceptions, word) {
-				return row.Cite
-			}
-		}
-	}
-	return ""
+	return cite, ok
 }
 
 func all[T any](list []T, f func(T) bool) bool {

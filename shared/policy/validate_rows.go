@@ -8,9 +8,6 @@ import (
 	"github.com/writ-dsr/writ/shared/dsr"
 )
 
-// toCustomer is where a route sends what an organisation's administrator decides.
-const toCustomer = "customer"
-
 // takeRows checks the rows that stand for themselves: how to ask, what is
 // offered, children, sale, marketing, breaches, changes.
 func (c *Company) takeRows(f policyFile, d document) {
@@ -173,8 +170,8 @@ func (c *Company) takeRoutes(f policyFile, d document) {
 		c.knownPlans(d, table+".plans", r.Plans)
 		d.each(table+".fields", r.Fields, ident.MatchString, "field")
 		d.each(table+".categories", r.Categories, c.isCategory, "category")
-		if _, ok := c.Assignees[r.To]; r.To != toCustomer && !ok {
-			d.fault(table+".to", "%q is nobody; expected %s or a role of [assignees]", r.To, toCustomer)
+		if _, ok := c.Assignees[r.To]; r.To != ToCustomer && !ok {
+			d.fault(table+".to", "%q is nobody; expected %s or a role of [assignees]", r.To, ToCustomer)
 		}
 		c.fact(d, table, r.ID, r.Fact)
 	}
